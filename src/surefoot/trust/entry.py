@@ -1,0 +1,279 @@
+"""The journal's two kinds of leaf, entries and seals, as exact bytes.
+
+Keeps: bytes are restricted canonical JSON of at most 16 KiB; every field is present and typed, no
+field is unknown; `prev` is absent in the first entry of a stream only; parsing accepts exactly
+what building makes. Does not: store, hash into a tree, or know what a body means.
+Source: docs/formats/entry.md.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from surefoot.trust import canonical
+from surefoot.trust.digest import Digest, parse_digest
+
+Plain = dict[str, canonical.JSON]
+
+VERSION = 1
+SIZE_BYTES_MAX = 16 * 1024
+EVIDENCE_MAX = 100
+NO_STATE = Digest("")
+SEAL = "seal"
+
+_INTEGER_MAX = 2**53 - 1
+_STREAM = re.compile(r"[a-z][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9._:@+-]*)*")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ACTOR_TYPES = ("person", "machine", "device")
+
+_ENTRY_FIELDS = frozenset(
+    "v kind stream n time actor request body state state_schema evidence reason".split()
+)
+_SEAL_FIELDS = frozenset("v kind covers root heads streams time".split())
+
+
+class NotAnEntry(ValueError):
+    """The bytes or the fields are outside the format."""
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acted. `auth` says how that was established, such as a key's fingerprint."""
+
+    type: Literal["person", "machine", "device"]
+    id: str
+    auth: str
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule wants written: an entry without its place, time and actor."""
+
+    stream: str
+    kind: str
+    body: Plain
+    evidence: tuple[Digest, ...] = ()
+    reason: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry. `prev` is the leaf hash (64 hex digits) of the stream's entry before.
+
+    `state` is the digest of the stream's complete state after this entry; it is empty only while
+    the entry is being built. `raw` is the bytes that are stored and hashed.
+    """
+
+    index: int
+    v: int = VERSION
+    kind: str
+    stream: str
+    n: int
+    prev: str | None = None
+    time_ms: int
+    actor: Actor
+    request: str
+    body: Plain
+    state: Digest = NO_STATE
+    state_schema: int = 1
+    evidence: tuple[Digest, ...] = ()
+    reason: str = ""
+    raw: bytes = b""
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True):
+    """The leaf that ends a batch: root of the `covers` leaves before it and of the heads map."""
+
+    index: int
+    v: int = VERSION
+    covers: int
+    root: str
+    heads: str
+    streams: int
+    time_ms: int
+    raw: bytes = b""
+
+
+def build(entry: Entry) -> bytes:
+    """The exact bytes of an entry; `index` and `raw` are not part of them.
+
+    Raises `NotAnEntry` naming the field that is outside the format.
+    """
+    _check_entry(entry)
+    fields: dict[str, object] = {
+        "v": entry.v,
+        "kind": entry.kind,
+        "stream": entry.stream,
+        "n": entry.n,
+        "time": text_of_time(entry.time_ms),
+        "actor": {"type": entry.actor.type, "id": entry.actor.id, "auth": entry.actor.auth},
+        "request": entry.request,
+        "body": entry.body,
+        "state": entry.state,
+        "state_schema": entry.state_schema,
+        "evidence": list(entry.evidence),
+        "reason": entry.reason,
+    }
+    if entry.prev is not None:
+        fields["prev"] = entry.prev
+    return _bounded(fields)
+
+
+def build_seal(seal: Seal) -> bytes:
+    """The exact bytes of a seal. Raises `NotAnEntry`."""
+    _check_seal(seal)
+    return _bounded(
+        {
+            "v": seal.v,
+            "kind": SEAL,
+            "covers": seal.covers,
+            "root": seal.root,
+            "heads": seal.heads,
+            "streams": seal.streams,
+            "time": text_of_time(seal.time_ms),
+        }
+    )
+
+
+def parse(index: int, raw: bytes) -> Entry | Seal:
+    """The leaf in these bytes, at this position of the tree. Raises `NotAnEntry`."""
+    fields = _fields_of(raw)
+    if fields.get("kind") == SEAL:
+        return _parse_seal(index, raw, fields)
+    return _parse_entry(index, raw, fields)
+
+
+def check_draft(draft: Draft) -> None:
+    """Refuse a draft that could not become an entry. Raises `NotAnEntry`."""
+    _need(bool(_STREAM.fullmatch(draft.stream)) and len(draft.stream) <= 200, "stream")
+    _need(bool(_KIND.fullmatch(draft.kind)) and len(draft.kind) <= 100, "kind")
+    _need(draft.kind != SEAL, "kind")
+    _need(isinstance(draft.body, dict), "body")
+    _need(len(draft.evidence) <= EVIDENCE_MAX, "evidence")
+    _need(isinstance(draft.reason, str) and len(draft.reason) <= 4000, "reason")
+
+
+def text_of_time(time_ms: int) -> str:
+    """RFC 3339 in UTC with whole milliseconds, like 2026-11-21T10:00:00.000Z."""
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+
+
+def time_of_text(text: str) -> int:
+    """UTC milliseconds since 1970 of such a text. Raises `NotAnEntry`."""
+    if not _TIME.fullmatch(text):
+        raise NotAnEntry(f"time is not RFC 3339 in UTC with milliseconds: {text[:40]!r}")
+    try:
+        moment = datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+    except ValueError:
+        raise NotAnEntry(f"time does not exist: {text!r}") from None
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _bounded(fields: dict[str, object]) -> bytes:
+    try:
+        raw = canonical.encode(fields)
+    except canonical.NotCanonical as error:
+        raise NotAnEntry(str(error)) from None
+    if len(raw) > SIZE_BYTES_MAX:
+        raise NotAnEntry(f"entry has {len(raw)} bytes, more than {SIZE_BYTES_MAX}")
+    return raw
+
+
+def _fields_of(raw: bytes) -> Plain:
+    if len(raw) > SIZE_BYTES_MAX:
+        raise NotAnEntry(f"entry has {len(raw)} bytes, more than {SIZE_BYTES_MAX}")
+    try:
+        fields = canonical.parse(raw)
+    except canonical.NotCanonical as error:
+        raise NotAnEntry(str(error)) from None
+    _need(isinstance(fields, dict), "object")
+    assert isinstance(fields, dict)
+    _need(fields.get("v") == VERSION and not isinstance(fields.get("v"), bool), "v")
+    return fields
+
+
+def _parse_entry(index: int, raw: bytes, fields: Plain) -> Entry:
+    _exact(fields, _ENTRY_FIELDS, optional=frozenset({"prev"}))
+    time, prev = fields["time"], fields.get("prev")
+    _need(isinstance(time, str), "time")
+    _need(prev is None or isinstance(prev, str), "prev")
+    try:
+        content = {k: v for k, v in fields.items() if k != "time"}
+        entry = msgspec.convert(
+            content | {"index": index, "time_ms": time_of_text(str(time))}, Entry, strict=True
+        )
+    except msgspec.ValidationError as error:
+        raise NotAnEntry(f"entry: {error}") from None
+    actor = fields["actor"]
+    assert isinstance(actor, dict)
+    _exact(actor, frozenset({"type", "id", "auth"}))
+    _check_entry(entry)
+    return msgspec.structs.replace(entry, raw=raw)
+
+
+def _parse_seal(index: int, raw: bytes, fields: Plain) -> Seal:
+    _exact(fields, _SEAL_FIELDS)
+    _need(isinstance(fields["time"], str), "time")
+    try:
+        content = {k: v for k, v in fields.items() if k not in ("time", "kind")}
+        seal = msgspec.convert(
+            content | {"index": index, "time_ms": time_of_text(str(fields["time"]))},
+            Seal,
+            strict=True,
+        )
+    except msgspec.ValidationError as error:
+        raise NotAnEntry(f"seal: {error}") from None
+    _check_seal(seal)
+    return msgspec.structs.replace(seal, raw=raw)
+
+
+def _exact(fields: Plain, required: frozenset[str], optional: frozenset[str] = frozenset()) -> None:
+    missing = required - fields.keys()
+    unknown = fields.keys() - required - optional
+    if missing or unknown:
+        raise NotAnEntry(f"missing fields {sorted(missing)}, unknown fields {sorted(unknown)}")
+
+
+def _check_entry(entry: Entry) -> None:
+    check_draft(
+        Draft(
+            stream=entry.stream,
+            kind=entry.kind,
+            body=entry.body,
+            evidence=entry.evidence,
+            reason=entry.reason,
+        )
+    )
+    _need(entry.v == VERSION, "v")
+    _need(0 <= entry.n <= _INTEGER_MAX, "n")
+    _need((entry.prev is None) == (entry.n == 0), "prev")
+    _need(entry.prev is None or bool(_HASH.fullmatch(entry.prev)), "prev")
+    _need(0 <= entry.time_ms <= 253402300799999, "time")
+    _need(entry.actor.type in _ACTOR_TYPES, "actor")
+    _need(0 < len(entry.actor.id) <= 200 and len(entry.actor.auth) <= 400, "actor")
+    _need(len(entry.request) <= 200, "request")
+    _need(1 <= entry.state_schema <= _INTEGER_MAX, "state_schema")
+    for digest in (entry.state, *entry.evidence):
+        try:
+            parse_digest(digest)
+        except ValueError as error:
+            raise NotAnEntry(str(error)) from None
+
+
+def _check_seal(seal: Seal) -> None:
+    _need(seal.v == VERSION, "v")
+    _need(seal.covers == seal.index, "covers")
+    _need(bool(_HASH.fullmatch(seal.root)), "root")
+    _need(bool(_HASH.fullmatch(seal.heads)), "heads")
+    _need(0 <= seal.streams <= seal.covers, "streams")
+    _need(0 <= seal.time_ms <= 253402300799999, "time")
+
+
+def _need(holds: bool, field: str) -> None:
+    if not holds:
+        raise NotAnEntry(f"field {field} is outside the format")
