@@ -1,0 +1,270 @@
+"""What a device's action is, and how reports move it: the only rule that decides what runs where.
+
+Keeps: success told by a client is provisional (`reported`); only attributes that arrive later and
+show the version make it `verified`; a skipped update never counts; `closed` with `none` is a
+success report; after the end every feedback is `gone`; surplus progress is dropped, a `closed`
+never; an accepted cancel says nothing about what runs. Return actions end `returned`.
+Does not: store, read time or speak HTTP. Source: hawkBit DDI v1, feedback and cancel.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+ActionState = Literal[
+    "assigned",
+    "offered",
+    "downloading",
+    "installing",
+    "reported",
+    "verified",
+    "failed",
+    "timed_out",
+    "returned",
+    "unknown",
+]
+ActionKind = Literal["update", "return"]
+Execution = Literal[
+    "closed",
+    "proceeding",
+    "scheduled",
+    "resumed",
+    "download",
+    "downloaded",
+    "canceled",
+    "rejected",
+]
+Finished = Literal["success", "failure", "none"]
+Answer = Literal["taken", "gone", "not_cancelling"]
+
+STATES: tuple[ActionState, ...] = (
+    "assigned",
+    "offered",
+    "downloading",
+    "installing",
+    "reported",
+    "verified",
+    "failed",
+    "timed_out",
+    "returned",
+    "unknown",
+)
+OPEN: frozenset[ActionState] = frozenset({"assigned", "offered", "downloading", "installing"})
+PENDING: frozenset[ActionState] = OPEN | {"reported"}
+ERRORS: frozenset[ActionState] = frozenset({"failed", "timed_out"})
+
+PROGRESS_MAX = 1000
+DETAILS_MAX = 50
+DETAIL_LENGTH_MAX = 512
+VERSION_NAMES = ("firmware_version", "sw_version", "fw_version", "version")
+DIGEST_NAMES = ("firmware_digest", "sw_digest", "fw_digest")
+
+_ORDER: dict[ActionState, int] = {state: rank for rank, state in enumerate(STATES)}
+_MOVES_TO: dict[Execution, ActionState] = {
+    "proceeding": "installing",
+    "scheduled": "installing",
+    "resumed": "installing",
+    "download": "downloading",
+    "downloaded": "downloading",
+}
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One device's task: move to `version`, whose image has `sha256` (64 hex digits)."""
+
+    state: ActionState
+    kind: ActionKind
+    version: str
+    sha256: str
+    cancelling: bool = False
+    progress: int = 0
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """The device read the offer."""
+
+
+class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
+    """The device began to download the image."""
+
+
+class Feedback(msgspec.Struct, frozen=True, tag="feedback"):
+    """What the client says about the action; its own clock is never trusted."""
+
+    execution: Execution
+    finished: Finished
+    details: tuple[str, ...] = ()
+
+
+class CancelFeedback(msgspec.Struct, frozen=True, tag="cancel_feedback"):
+    """What the client says about a cancel."""
+
+    execution: Execution
+    finished: Finished
+    details: tuple[str, ...] = ()
+
+
+class Attributes(msgspec.Struct, frozen=True, tag="attributes"):
+    """What the device says it runs: version, and the image's digest when it knows it."""
+
+    version: str
+    sha256: str = ""
+
+
+class CancelAsked(msgspec.Struct, frozen=True, tag="cancel_asked"):
+    """The rollout was stopped: withdraw the offer, or ask the device to stop."""
+
+
+class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
+    """Another action takes the device over."""
+
+    by: int
+
+
+class Expired(msgspec.Struct, frozen=True, tag="expired"):
+    """The deadline passed."""
+
+
+Event: TypeAlias = (
+    Opened | Fetched | Feedback | CancelFeedback | Attributes | CancelAsked | Superseded | Expired
+)
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event does. `keep` asks for a durable row; `ask` wants new attributes."""
+
+    state: ActionState
+    reason: str = ""
+    answer: Answer = "taken"
+    keep: bool = True
+    ask: bool = False
+    cancelling: bool = False
+
+
+def transition(action: Action, event: Event) -> Move:
+    """The effect of one event on an action; total: every event has an answer in every state."""
+    if isinstance(event, Feedback):
+        return _feedback(action, event)
+    if isinstance(event, CancelFeedback):
+        return _cancel_feedback(action, event)
+    if isinstance(event, Attributes):
+        return _attributes(action, event)
+    if isinstance(event, Opened):
+        return _forward(action, "offered", "the device read the offer")
+    if isinstance(event, Fetched):
+        return _forward(action, "downloading", "the device began the download")
+    return _from_inside(action, event)
+
+
+def _from_inside(action: Action, event: CancelAsked | Superseded | Expired) -> Move:
+    if action.state not in PENDING:
+        return _stay(action, keep=False)
+    if isinstance(event, Superseded):
+        return Move(state="unknown", reason=f"superseded by action {event.by}")
+    if isinstance(event, Expired):
+        return Move(state="timed_out", reason=f"no end before the deadline while {action.state}")
+    if action.state == "assigned":
+        return Move(state="returned", reason="withdrawn before the device began")
+    if action.state == "reported":
+        return _stay(action, keep=False)
+    return Move(state=action.state, reason="the device is asked to cancel", cancelling=True)
+
+
+def _stay(action: Action, *, keep: bool, answer: Answer = "taken", reason: str = "") -> Move:
+    return Move(
+        state=action.state,
+        reason=reason,
+        answer=answer,
+        keep=keep,
+        cancelling=action.cancelling,
+    )
+
+
+def _forward(action: Action, state: ActionState, reason: str) -> Move:
+    if action.state not in OPEN or _ORDER[action.state] >= _ORDER[state]:
+        return _stay(action, keep=False)
+    return Move(state=state, reason=reason, cancelling=action.cancelling)
+
+
+def _feedback(action: Action, event: Feedback) -> Move:
+    if action.state not in OPEN:
+        return _stay(action, keep=False, answer="gone")
+    if event.execution == "closed":
+        return _closed(event)
+    if action.progress >= PROGRESS_MAX:
+        return _stay(action, keep=False)
+    reason = event.details[-1] if event.details else event.execution
+    wanted = _MOVES_TO.get(event.execution, action.state)
+    state = wanted if _ORDER[wanted] > _ORDER[action.state] else action.state
+    return Move(state=state, reason=reason, cancelling=action.cancelling)
+
+
+def _closed(event: Feedback) -> Move:
+    last = event.details[-1] if event.details else ""
+    if event.finished == "failure":
+        return Move(state="failed", reason=last or "the client reported a failure", ask=True)
+    if any(line.strip().casefold().startswith("skipped update") for line in event.details):
+        reason = "the client skipped the update: nothing was installed"
+        return Move(state="failed", reason=reason, ask=True)
+    return Move(state="reported", reason=last or "the client reported success", ask=True)
+
+
+def _cancel_feedback(action: Action, event: CancelFeedback) -> Move:
+    if not action.cancelling or action.state not in OPEN:
+        return _stay(action, keep=False, answer="not_cancelling")
+    accepted = event.execution == "canceled" or (
+        event.execution == "closed" and event.finished != "failure"
+    )
+    if accepted:
+        return Move(state="unknown", reason="cancel accepted; attributes are asked for", ask=True)
+    if event.execution in ("rejected", "closed"):
+        return Move(state=action.state, reason="the device refused the cancel")
+    if action.progress >= PROGRESS_MAX:
+        return _stay(action, keep=False)
+    return _stay(action, keep=True, reason="still cancelling")
+
+
+def _attributes(action: Action, event: Attributes) -> Move:
+    shown = confirms(action, event)
+    if action.state == "reported":
+        if not shown:
+            reason = f"attributes show {event.version or 'no version'}, not {action.version}"
+            return Move(state="reported", reason=reason, keep=False, ask=True)
+        state: ActionState = "returned" if action.kind == "return" else "verified"
+        return Move(state=state, reason=f"attributes show {event.version}")
+    if action.state == "unknown" and event.version and not shown:
+        return Move(state="returned", reason=f"cancelled; attributes show {event.version}")
+    return _stay(action, keep=False)
+
+
+def confirms(action: Action, event: Attributes) -> bool:
+    """Whether the attributes show exactly this action's version, and its image when named."""
+    return event.version == action.version and event.sha256 in ("", action.sha256)
+
+
+def attributes_of(attributes: Mapping[str, str]) -> Attributes:
+    """What a device says it runs, out of all its attributes; empty when it does not say."""
+    version = next((attributes[n] for n in VERSION_NAMES if attributes.get(n)), "")
+    digest = next((attributes[n] for n in DIGEST_NAMES if attributes.get(n)), "")
+    return Attributes(version, digest.removeprefix("sha256:").lower())
+
+
+def clean_text(text: str, length_max: int = DETAIL_LENGTH_MAX) -> str:
+    """Outside text as one line that canonical JSON can hold: no controls, NFC, bounded."""
+    shown = "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in text[: 4 * length_max]
+    )
+    return unicodedata.normalize("NFC", shown)[:length_max].strip()
+
+
+def clean_details(details: object) -> tuple[str, ...]:
+    """A client's `details` of any shape as at most 50 clean lines."""
+    if isinstance(details, str):
+        details = [details]
+    if not isinstance(details, list | tuple):
+        return ()
+    return tuple(clean_text(line) for line in details[:DETAILS_MAX] if isinstance(line, str))

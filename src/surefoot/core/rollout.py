@@ -1,0 +1,127 @@
+"""Waves of a rollout: who is in which, and whether the next may begin.
+
+Keeps: a wave is a share of one stable ordering (hash of the device with the rollout), so nobody
+chooses who goes first and newcomers join the last wave; only `verified` counts as success;
+`timed_out` counts as failed; a threshold that stops wins over one that passes; a wave that can
+no longer pass stops. Counters come from sealed batches, never from live tables.
+Does not: store, wait or read time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from surefoot.core.device import ERRORS, OPEN
+from surefoot.core.errors import Refused
+
+WaveCounters: TypeAlias = Mapping[str, int]
+RolloutCounters: TypeAlias = Mapping[str, WaveCounters]
+WaveVerdict = Literal["running", "passed", "stopped"]
+
+WAVES_MAX = 10
+RETURN_WAVE = "return"
+
+
+class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds in whole percent. Errors count once `sample_min` devices (or all) ended."""
+
+    success_percent: int = 100
+    error_percent: int = 20
+    sample_min: int = 1
+    deadline_seconds: int = 86_400
+
+
+class WaveJudgement(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision about a wave and its reason, on one line."""
+
+    verdict: WaveVerdict
+    reason: str
+
+
+def check_waves(percents: Sequence[int]) -> tuple[int, ...]:
+    """The shares of a rollout, rising to 100. Raises `Refused` for anything else."""
+    shares = tuple(percents)
+    rising = all(a < b for a, b in itertools.pairwise(shares))
+    whole = all(type(share) is int and 0 < share <= 100 for share in shares)
+    if not shares or len(shares) > WAVES_MAX or not rising or not whole or shares[-1] != 100:
+        raise Refused(
+            "rollout.waves.input",
+            f"waves {list(shares)[:12]}",
+            expected=f"1 to {WAVES_MAX} rising whole percentages that end with 100",
+            found=str(list(shares)[:12]),
+            remedy="write for example waves: [10, 50, 100]",
+        )
+    return shares
+
+
+def check_policy(policy: WavePolicy) -> WavePolicy:
+    """The policy itself. Raises `Refused` when a number is out of its range."""
+    shares = (0 < policy.success_percent <= 100) and (0 <= policy.error_percent <= 100)
+    if not shares or policy.sample_min < 1 or not 0 < policy.deadline_seconds <= 31_536_000:
+        raise Refused(
+            "rollout.policy.input",
+            "rollout policy",
+            expected="percentages of 0 to 100, a sample of at least 1, a deadline up to a year",
+            found=str(policy),
+            remedy="correct the numbers in the product definition",
+        )
+    return policy
+
+
+def order_key(rollout: str, device: str) -> bytes:
+    """The device's place in this rollout's ordering."""
+    return hashlib.sha256(f"{rollout}\n{device}".encode()).digest()
+
+
+def members(rollout: str, devices: Iterable[str], percent: int) -> tuple[str, ...]:
+    """The devices of the first `percent` of the ordering, rounded up, in order."""
+    ordered = sorted(devices, key=lambda device: order_key(rollout, device))
+    return tuple(ordered[: -(-len(ordered) * percent // 100)])
+
+
+def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> WaveJudgement:
+    """Decide about one wave; late errors in an earlier wave stop it too."""
+    for index in range(wave + 1):
+        stopped = _error_reason(counters.get(str(index), {}), index, policy)
+        if stopped:
+            return WaveJudgement(verdict="stopped", reason=stopped)
+    count = counters.get(str(wave), {})
+    total, verified = sum(count.values()), count.get("verified", 0)
+    needed = -(-total * policy.success_percent // 100)
+    shown = f"wave {wave + 1}: {verified} of {total} verified, {needed} needed"
+    if verified >= needed:
+        return WaveJudgement(verdict="passed", reason=shown)
+    waiting = sum(count.get(state, 0) for state in (*OPEN, "reported"))
+    if verified + waiting < needed:
+        reason = f"{shown}, only {waiting} still under way"
+        return WaveJudgement(verdict="stopped", reason=reason)
+    return WaveJudgement(verdict="running", reason=shown)
+
+
+def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
+    errors = sum(count.get(state, 0) for state in ERRORS)
+    ended = errors + count.get("verified", 0)
+    sample = min(policy.sample_min, sum(count.values()))
+    if not errors or ended < sample or errors * 100 <= policy.error_percent * ended:
+        return ""
+    return (
+        f"wave {wave + 1}: {errors} of {ended} ended devices failed or timed out, "
+        f"more than the {policy.error_percent}% allowed"
+    )
+
+
+def judge_return(counters: RolloutCounters) -> WaveJudgement:
+    """Whether every device of a stopped rollout is proven back on the earlier release."""
+    count = counters.get(RETURN_WAVE, {})
+    total, back = sum(count.values()), count.get("returned", 0)
+    shown = f"return: {back} of {total} devices back"
+    if back == total:
+        return WaveJudgement(verdict="passed", reason=shown)
+    if any(count.get(state, 0) for state in (*OPEN, "reported")):
+        return WaveJudgement(verdict="running", reason=shown)
+    return WaveJudgement(verdict="stopped", reason=f"{shown}, the rest failed or is silent")

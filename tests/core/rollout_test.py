@@ -1,0 +1,90 @@
+"""Waves and thresholds, as a table and as properties."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.core.device import STATES
+from surefoot.core.errors import Refused
+from surefoot.core.rollout import (
+    WavePolicy,
+    check_policy,
+    check_waves,
+    judge_return,
+    judge_wave,
+    members,
+)
+
+POLICY = WavePolicy(success_percent=90, error_percent=20, sample_min=3)
+
+CASES = [
+    ({}, 0, "passed"),
+    ({"0": {"assigned": 5}}, 0, "running"),
+    ({"0": {"reported": 5}}, 0, "running"),
+    ({"0": {"verified": 5}}, 0, "passed"),
+    ({"0": {"verified": 9, "failed": 1}}, 0, "passed"),
+    ({"0": {"verified": 9, "installing": 1}}, 0, "passed"),
+    ({"0": {"failed": 2, "installing": 48}}, 0, "running"),
+    ({"0": {"failed": 3, "installing": 47}}, 0, "stopped"),
+    ({"0": {"timed_out": 3, "installing": 47}}, 0, "stopped"),
+    ({"0": {"failed": 1}}, 0, "stopped"),
+    ({"0": {"verified": 8, "unknown": 2}}, 0, "stopped"),
+    ({"0": {"verified": 9, "failed": 4}}, 0, "stopped"),
+    ({"0": {"verified": 5, "failed": 5}, "1": {"verified": 90}}, 1, "stopped"),
+    ({"0": {"failed": 9}, "1": {"assigned": 90}}, 1, "stopped"),
+]
+
+
+@pytest.mark.parametrize(("counters", "wave", "verdict"), CASES)
+def test_one_wave(counters: dict[str, dict[str, int]], wave: int, verdict: str) -> None:
+    judged = judge_wave(counters, wave, POLICY)
+    assert judged.verdict == verdict
+    assert "\n" not in judged.reason and judged.reason
+
+
+@given(
+    st.dictionaries(st.sampled_from(STATES), st.integers(0, 60), max_size=8),
+    st.integers(1, 100),
+    st.integers(0, 100),
+    st.integers(1, 20),
+)
+def test_a_pass_always_means_enough_verified_and_few_errors(
+    count: dict[str, int], success: int, error: int, sample: int
+) -> None:
+    policy = WavePolicy(success_percent=success, error_percent=error, sample_min=sample)
+    judged = judge_wave({"0": count}, 0, policy)
+    total, verified = sum(count.values()), count.get("verified", 0)
+    errors = count.get("failed", 0) + count.get("timed_out", 0)
+    if judged.verdict == "passed":
+        assert verified * 100 >= success * total
+        ended = errors + verified
+        assert errors * 100 <= error * ended or ended < min(sample, total)
+    if judged.verdict == "running":
+        assert any(count.get(s) for s in STATES[:5])
+
+
+@given(st.sets(st.text(min_size=1, max_size=8), max_size=60), st.integers(1, 100))
+def test_a_wave_is_a_stable_prefix(devices: set[str], percent: int) -> None:
+    part = members("r1", devices, percent)
+    assert part == members("r1", sorted(devices), percent)
+    assert len(part) == -(-len(devices) * percent // 100)
+    assert members("r1", devices, 100)[: len(part)] == part
+
+
+@pytest.mark.parametrize("waves", [[], [10, 50], [50, 10, 100], [0, 100], [10, 10, 100], [101]])
+def test_waves_that_make_no_sense_are_refused(waves: list[int]) -> None:
+    with pytest.raises(Refused, match=r"rollout\.waves\.input"):
+        check_waves(waves)
+
+
+def test_a_policy_out_of_range_is_refused() -> None:
+    with pytest.raises(Refused, match=r"rollout\.policy\.input"):
+        check_policy(WavePolicy(success_percent=0))
+    assert check_policy(POLICY) is POLICY
+
+
+def test_a_return_is_done_when_every_device_is_back() -> None:
+    assert judge_return({"return": {"returned": 5}}).verdict == "passed"
+    assert judge_return({"return": {"returned": 4, "reported": 1}}).verdict == "running"
+    assert judge_return({"return": {"returned": 4, "failed": 1}}).verdict == "stopped"
+    assert judge_return({}).verdict == "passed"
