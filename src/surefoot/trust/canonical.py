@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | bool"
+if TYPE_CHECKING:
+    JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | bool"
+else:
+    JSON = Any  # decoders read annotations at run time and cannot resolve a recursive alias
 
 _INTEGER_MAX = 2**53 - 1
 _DEPTH_MAX = 32

@@ -33,10 +33,13 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ACTOR_TYPES = ("person", "machine", "device")
 
-_ENTRY_FIELDS = frozenset(
-    "v kind stream n time actor request body state state_schema evidence reason".split()
-)
-_SEAL_FIELDS = frozenset("v kind covers root heads streams time".split())
+_SEAL_FIELDS = frozenset(["v", "kind", "covers", "root", "heads", "streams", "time"])
+_ENTRY_FIELDS = frozenset(["v", "kind", "stream", "n", "time", "actor", "request", "body"]) | {
+    "state",
+    "state_schema",
+    "evidence",
+    "reason",
+}
 
 
 class NotAnEntry(ValueError):

@@ -1,0 +1,183 @@
+"""The Merkle tree of RFC 6962 and RFC 9162: roots, inclusion and consistency proofs.
+
+Keeps: a leaf hash is SHA-256 of 0x00 and the leaf, a node hash SHA-256 of 0x01 and its children;
+proofs are in the order of the RFC, from the leaf up. A verifier raises nothing: it says True or
+False for any input. Does not: store anything. Source: RFC 6962 section 2.1, RFC 9162 section 2.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+HASH_BYTES = 32
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash of a leaf's bytes."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of two children."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """Root over leaf hashes."""
+    return Tree(leaves).root()
+
+
+class Tree:
+    """A tree that only grows; it keeps the hash of every complete subtree in memory.
+
+    `levels[k][i]` covers the leaves from i*2^k up to (i+1)*2^k. 64 bytes and some overhead a leaf.
+    """
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        self.levels: list[list[bytes]] = [[]]
+        for leaf in leaves:
+            self.append(leaf)
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self.levels[0])
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf hash and the subtrees that it completes."""
+        level, node = 0, leaf
+        while True:
+            row = self.levels[level]
+            row.append(node)
+            if len(row) % 2:
+                return
+            node = node_hash(row[-2], row[-1])
+            level += 1
+            if level == len(self.levels):
+                self.levels.append([])
+
+    def leaf(self, index: int) -> bytes:
+        """The leaf hash at this position."""
+        return self.levels[0][index]
+
+    def root(self, size: int | None = None) -> bytes:
+        """Root of the first `size` leaves, of all by default."""
+        size = self._bounded(size)
+        return self._range(0, size) if size else EMPTY_ROOT
+
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """Proof that the leaf at `index` is in the tree of `size`. Raises `IndexError`."""
+        size = self._bounded(size)
+        if not 0 <= index < size:
+            raise IndexError(index)
+        return self._path(index, 0, size)
+
+    def consistency(self, old: int, size: int | None = None) -> list[bytes]:
+        """Proof that the tree of `size` begins with the tree of `old`. Raises `IndexError`."""
+        size = self._bounded(size)
+        if not 0 < old <= size:
+            raise IndexError(old)
+        return self._subproof(old, 0, size, whole=True)
+
+    def _bounded(self, size: int | None) -> int:
+        if size is None:
+            return self.size
+        if not 0 <= size <= self.size:
+            raise IndexError(size)
+        return size
+
+    def _range(self, start: int, end: int) -> bytes:
+        width = end - start
+        level = width.bit_length() - 1
+        if width == 1 << level:
+            return self.levels[level][start >> level]
+        split = start + (1 << level)
+        return node_hash(self._range(start, split), self._range(split, end))
+
+    def _path(self, index: int, start: int, end: int) -> list[bytes]:
+        if end - start == 1:
+            return []
+        split = start + _split(end - start)
+        if index < split:
+            return [*self._path(index, start, split), self._range(split, end)]
+        return [*self._path(index, split, end), self._range(start, split)]
+
+    def _subproof(self, old: int, start: int, end: int, *, whole: bool) -> list[bytes]:
+        if old == end:
+            return [] if whole else [self._range(start, end)]
+        split = start + _split(end - start)
+        if old <= split:
+            rest = self._subproof(old, start, split, whole=whole)
+            return [*rest, self._range(split, end)]
+        rest = self._subproof(old, split, end, whole=False)
+        return [*rest, self._range(start, split)]
+
+
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+) -> bool:
+    """True when the proof shows the leaf hash at `index` of the tree (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size or not _hashes(proof) or len(leaf) != HASH_BYTES:
+        return False
+    first, last, found = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if first & 1 or first == last:
+            found = node_hash(sibling, found)
+            while first and not first & 1:
+                first, last = first >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        first, last = first >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def verify_consistency(
+    old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """True when the proof shows that the larger tree begins with the smaller (RFC 9162, 2.1.4.2).
+
+    A tree of size 0 begins every tree, with an empty proof.
+    """
+    if not 0 <= old <= size or not _hashes(proof):
+        return False
+    if old == 0:
+        return not proof and old_root == EMPTY_ROOT
+    if old == size:
+        return not proof and old_root == root
+    path = list(proof)
+    if old & (old - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    return _walk(old, size, path) == (old_root, root)
+
+
+def _walk(old: int, size: int, path: list[bytes]) -> tuple[bytes, bytes] | None:
+    first, last = old - 1, size - 1
+    while first & 1:
+        first, last = first >> 1, last >> 1
+    old_found = found = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return None
+        if first & 1 or first == last:
+            old_found = node_hash(sibling, old_found)
+            found = node_hash(sibling, found)
+            while first and not first & 1:
+                first, last = first >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        first, last = first >> 1, last >> 1
+    return (old_found, found) if last == 0 else None
+
+
+def _hashes(proof: Sequence[bytes]) -> bool:
+    return len(proof) <= 64 and all(len(node) == HASH_BYTES for node in proof)
+
+
+def _split(width: int) -> int:
+    return 1 << ((width - 1).bit_length() - 1)
