@@ -1,0 +1,271 @@
+"""The shapes of a product definition: frozen records, and the limits of every field.
+
+The limits and the short notes stand in the types, so that the reader, the errors and the reference
+page say the same. Numbers carry their unit in the name; moments are UTC milliseconds; a percentage
+with a fraction is a `Decimal` and is text in canonical JSON, which has no fractions.
+Does not: read YAML (`read.py`) or compare fields with each other (`check.py`).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from surefoot.core.target import Plain
+
+NAME = r"[a-z][a-z0-9-]{0,40}"
+KEY = r"[a-z][a-z0-9_]{0,60}"
+
+Name = Annotated[str, Meta(pattern=NAME, description="a name")]
+Key = Annotated[str, Meta(pattern=KEY, description="a key")]
+Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"[^\x00-\x1f\x7f]+")]
+Word = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"[^\x00]+")]
+Words = Annotated[tuple[Word, ...], Meta(min_length=1, max_length=100)]
+FilePath = Annotated[
+    str,
+    Meta(
+        max_length=300,
+        pattern=r"(?!/)(?!.*(^|/)\.\.(/|$))[^\x00-\x1f\x7f\\]+",
+        description="a relative path without ..",
+    ),
+]
+Endpoint = Annotated[
+    str,
+    Meta(pattern=r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}", description="host:port"),
+]
+UrlPath = Annotated[str, Meta(pattern=r"/[!-~]{0,500}", description="a path from the root")]
+Column = Annotated[str, Meta(pattern=r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", max_length=128)]
+Moment = Annotated[int, Meta(title="moment", description="a UTC time like 2026-12-24T00:00:00Z")]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Seconds = Annotated[int, Meta(ge=1, le=31_536_000)]
+Version = Annotated[int, Meta(ge=0, le=1_000_000)]
+Tool = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]{0,60}", description="a tool")]
+VersionRange = Annotated[
+    str,
+    Meta(
+        pattern=r"(>=|==|<)[0-9]+(\.[0-9]+){0,3}(, ?(>=|==|<)[0-9]+(\.[0-9]+){0,3})?",
+        description="a version range like >=3.11,<4",
+    ),
+]
+Scalar: TypeAlias = str | int | bool
+
+
+class Tests(msgspec.Struct, frozen=True, kw_only=True):
+    """The component's own tests. `{junit}` in the command is the report to write."""
+
+    command: Words
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """How an artifact is made once. `{out}` in the command is the folder to write into."""
+
+    command: Words
+    artifact: FilePath
+    tests: Tests | None = None
+    manifest: FilePath | None = None
+    locks: Annotated[tuple[FilePath, ...], Meta(max_length=50)] = ()
+    tools: Annotated[tuple[Tool, ...], Meta(max_length=50)] = ()
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a service says that it is well."""
+
+    path: UrlPath
+    timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 10
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """How a service is started. `{listen}` in the command is where it must listen."""
+
+    command: Words
+    health: Health
+    drain_seconds: Annotated[int, Meta(ge=0, le=600)] = 5
+    database: Name | None = None
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="service"):
+    """A program that is kept running."""
+
+    path: FilePath
+    build: Build
+    run: Run
+
+    @property
+    def kind(self) -> Literal["service"]:
+        """The kind's name in the definition."""
+        return "service"
+
+
+class Migrations(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="migrations"):
+    """A folder of ordered SQL files for one database."""
+
+    path: FilePath
+    database: Name
+
+    @property
+    def kind(self) -> Literal["migrations"]:
+        """The kind's name in the definition."""
+        return "migrations"
+
+
+class Firmware(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="firmware"):
+    """An image for devices of the named hardware."""
+
+    path: FilePath
+    build: Build
+    hardware: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=100)]
+
+    @property
+    def kind(self) -> Literal["firmware"]:
+        """The kind's name in the definition."""
+        return "firmware"
+
+
+Component: TypeAlias = Service | Migrations | Firmware
+
+
+class Compatibility(msgspec.Struct, frozen=True, kw_only=True):
+    """What a component offers and needs: interface -> (lowest, highest) version."""
+
+    provides: dict[Name, tuple[Version, Version]] = {}
+    requires: dict[Name, tuple[Version, Version]] = {}
+
+
+class Smoke(msgspec.Struct, frozen=True, kw_only=True):
+    """One quick check after the switch: exactly one of `http`, `tcp` and `sql`.
+
+    `http` is a path on the service's listener; `sql` is one question with one value, which must
+    be there, and equal to `expect` where that is given.
+    """
+
+    name: Line
+    http: UrlPath | None = None
+    status: Annotated[int, Meta(ge=100, le=599)] | None = None
+    contains: Line | None = None
+    milliseconds_max: Annotated[int, Meta(ge=1, le=60_000)] | None = None
+    tcp: Endpoint | None = None
+    sql: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    expect: Scalar | None = None
+    database: Name | None = None
+
+
+class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
+    """The same steps for every environment: gates where they run, and the smoke checks."""
+
+    release: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
+    deploy: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
+    smoke: Annotated[tuple[Smoke, ...], Meta(max_length=100)] = ()
+
+
+class ProcessTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Services as local processes behind one listener. Port 0: a free one, kept afterwards."""
+
+    listener: Endpoint
+    memory_mib: Annotated[int, Meta(ge=16, le=1_048_576)] | None = None
+    open_files: Annotated[int, Meta(ge=16, le=1_048_576)] | None = None
+
+
+class DatabaseTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A database. PostgreSQL needs an address without a password; the password is a secret."""
+
+    engine: Literal["sqlite", "postgresql"]
+    address: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    password_secret: Key | None = None
+
+
+class FleetTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The devices of the environment."""
+
+
+class Targets(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment changes in the environment."""
+
+    process: ProcessTarget | None = None
+    databases: dict[Name, DatabaseTarget] = {}
+    fleet: FleetTarget | None = None
+
+
+class Devices(msgspec.Struct, frozen=True, kw_only=True):
+    """How a rollout goes through the fleet; waves are percentages that end in 100."""
+
+    waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
+    success_percent: Percent = 90
+    error_percent: Percent = 20
+    minimum_sample: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
+    deadline_seconds: Seconds = 86_400
+    soak_seconds: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
+
+
+class Approvals(msgspec.Struct, frozen=True, kw_only=True):
+    """How many persons of which role must sign the plan."""
+
+    count: Annotated[int, Meta(ge=1, le=20)]
+    role: Name
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """Columns (`table.column`) that are masked whenever data leaves the environment."""
+
+    masked: Annotated[tuple[Column, ...], Meta(max_length=1000)] = ()
+
+
+class Freeze(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"from_ms": "from", "until_ms": "until"}
+):
+    """A window without deployments: from (inclusive) until (exclusive)."""
+
+    from_ms: Moment
+    until_ms: Moment
+    reason: Line
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment: where it stands in the order, who must agree, what it is made of."""
+
+    targets: Targets
+    after: Name | None = None
+    protected: bool = False
+    approvals: Approvals | None = None
+    values: dict[Key, Scalar] = {}
+    secrets: Annotated[tuple[Key, ...], Meta(max_length=500)] = ()
+    devices: Devices | None = None
+    availability_percent: Annotated[Decimal, Meta(title="percent")] | None = None
+    data: Data = Data()
+    freezes: Annotated[tuple[Freeze, ...], Meta(max_length=200)] = ()
+
+
+class SmallTeam(msgspec.Struct, frozen=True, kw_only=True):
+    """Fewer than three people: one approval is enough, after a delay that others can see."""
+
+    delay_hours: Annotated[int, Meta(ge=1, le=720)]
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole product definition, checked."""
+
+    surefoot: Literal[1]
+    product: Name
+    components: dict[Name, Component]
+    environments: dict[Name, Environment]
+    compatibility: dict[Name, Compatibility] = {}
+    pipeline: Pipeline = Pipeline()
+    roles: dict[Name, tuple[str, ...]] = {}
+    tools: dict[Tool, VersionRange] = {}
+    small_team: SmallTeam | None = None
+
+    def plain(self) -> Plain:
+        """The definition as canonical JSON, defaults filled in, absent parts left out."""
+        stripped = _without_nulls(msgspec.to_builtins(self))
+        assert isinstance(stripped, dict)
+        return stripped
+
+
+def _without_nulls(value: object) -> Plain | object:
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(v) for v in value]
+    return value
