@@ -1,0 +1,1 @@
+"""The thermostat service: devices post telemetry and read set points, over HTTP."""
