@@ -1,0 +1,97 @@
+"""The contract of a database, and the named statements that are all of its SQL.
+
+Durability: when `write` ends without an exception, its changes survive a crash of the machine.
+Atomicity: a `write` that ends with an exception changed nothing; an exception at its very end
+(commit) may have changed everything, so the caller must look again.
+Concurrency: `write` is exclusive within a process and serialised against other processes;
+`exclusive` holds the name against all threads and processes, over several writes. Both may be
+nested in the same thread in the order exclusive, write. `read` sees one moment.
+Errors: `Failed("store.disk.full")`, `Failed("store.database.unreachable")`,
+`Refused("store.directory.locked")`; `Corrupt("store.database.damaged")`. Retries: nobody here.
+Does not: know what the tables mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from importlib import resources
+from typing import Any, Protocol, TypeAlias
+
+Value: TypeAlias = str | int | bytes | None
+Row: TypeAlias = tuple[Any, ...]
+
+_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z][a-z0-9_]*)")
+_ROOM = resources.files(__package__)
+
+
+class Session(Protocol):
+    """One transaction. A statement is named `file.name`, as in `journal.head`."""
+
+    def run(self, statement: str, **parameters: Value) -> int:
+        """Execute; the number of rows changed."""
+
+    def run_many(self, statement: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Execute once for each row of parameters."""
+
+    def rows(self, statement: str, **parameters: Value) -> list[Row]:
+        """All rows of the answer."""
+
+    def row(self, statement: str, **parameters: Value) -> Row | None:
+        """The first row, or None."""
+
+
+class Database(Protocol):
+    """See the module."""
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgres`."""
+
+    def write(self, *, durable: bool = True) -> AbstractContextManager[Session]:
+        """A transaction that may change rows. Not durable: may be lost by a power cut."""
+
+    def read(self) -> AbstractContextManager[Session]:
+        """A transaction that only looks."""
+
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """Hold a name against every other thread and process."""
+
+    def free_bytes(self) -> int | None:
+        """Free space where the database lives; None when that is another machine."""
+
+    def close(self) -> None:
+        """Close all connections and give up the lock."""
+
+
+@cache
+def statement(name: str, kind: str) -> str:
+    """The SQL of `file.name` in the parameter style of this kind of database.
+
+    Raises `KeyError` when there is no such statement.
+    """
+    file, _, own = name.partition(".")
+    sql = _statements(file)[own]
+    if kind == "sqlite":
+        return sql
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+def schema(kind: str) -> tuple[str, ...]:
+    """The schema scripts of this kind, `schema_KIND.sql` first, then other rooms' by name."""
+    names = [file.name for file in _ROOM.iterdir() if file.name.endswith(f"schema_{kind}.sql")]
+    names.sort(key=lambda name: (name != f"schema_{kind}.sql", name))
+    return tuple(_ROOM.joinpath(name).read_text("utf-8") for name in names)
+
+
+@cache
+def _statements(file: str) -> dict[str, str]:
+    text = _ROOM.joinpath("queries", f"{file}.sql").read_text("utf-8")
+    parts = _NAME.split(text)
+    names, bodies = parts[1::2], parts[2::2]
+    if len(set(names)) != len(names):
+        raise ValueError(f"queries/{file}.sql has a name twice")
+    return {name: body.strip() for name, body in zip(names, bodies, strict=True)}

@@ -1,0 +1,46 @@
+-- name: head
+SELECT size, root FROM journal_head WHERE one = 1
+
+-- name: move_head
+UPDATE journal_head SET size = :size, root = :root WHERE one = 1 AND size = :old
+
+-- name: insert_entry
+INSERT INTO entries (idx, stream, n, kind, time_ms, raw)
+VALUES (:idx, :stream, :n, :kind, :time_ms, :raw)
+
+-- name: insert_state
+INSERT INTO states (digest, content) VALUES (:digest, :content) ON CONFLICT DO NOTHING
+
+-- name: insert_checkpoint
+INSERT INTO checkpoints (size, note) VALUES (:size, :note) ON CONFLICT DO NOTHING
+
+-- name: newest_checkpoint
+SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1
+
+-- name: leaves_from
+SELECT idx, raw FROM entries WHERE idx >= :first ORDER BY idx LIMIT :limit
+
+-- name: entries_from
+SELECT idx, raw FROM entries WHERE idx >= :first AND stream IS NOT NULL ORDER BY idx LIMIT :limit
+
+-- name: stream_oldest
+SELECT idx, raw FROM entries WHERE stream = :stream AND n >= :first ORDER BY n LIMIT :limit
+
+-- name: stream_newest
+SELECT idx, raw FROM entries WHERE stream = :stream AND n >= :first ORDER BY n DESC LIMIT :limit
+
+-- name: entry_at
+SELECT idx, raw FROM entries WHERE stream = :stream AND time_ms <= :time_ms
+ORDER BY n DESC LIMIT 1
+
+-- name: state
+SELECT content FROM states WHERE digest = :digest
+
+-- name: states_after
+SELECT digest, content FROM states WHERE digest > :digest ORDER BY digest LIMIT :limit
+
+-- name: streams
+SELECT DISTINCT stream FROM entries WHERE stream IS NOT NULL ORDER BY stream
+
+-- name: rows_columns
+SELECT idx, stream, n, kind, time_ms FROM entries WHERE idx >= :first ORDER BY idx LIMIT :limit

@@ -1,0 +1,37 @@
+-- The journal's tables and the leases. Every leaf of the tree is one row of `entries`; a seal has
+-- no stream. Tree nodes are not stored: they are computed from the leaves at start.
+CREATE TABLE IF NOT EXISTS entries (
+    idx      INTEGER PRIMARY KEY,
+    stream   TEXT,
+    n        INTEGER,
+    kind     TEXT NOT NULL,
+    time_ms  INTEGER NOT NULL,
+    raw      BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS entries_by_stream ON entries (stream, n) WHERE stream IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entries_by_stream_time ON entries (stream, time_ms, n)
+    WHERE stream IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS states (
+    digest   TEXT PRIMARY KEY,
+    content  BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS journal_head (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    size     INTEGER NOT NULL,
+    root     TEXT NOT NULL
+);
+INSERT INTO journal_head (one, size, root) VALUES (1, 0, '') ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS checkpoints (
+    size     INTEGER PRIMARY KEY,
+    note     TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS leases (
+    name       TEXT PRIMARY KEY,
+    worker     TEXT NOT NULL,
+    fence      INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL
+);

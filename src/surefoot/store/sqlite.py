@@ -1,0 +1,231 @@
+"""The database on one machine: SQLite with write-ahead log and synchronous=FULL.
+
+Keeps: one process has a data directory open for writing, held by a file lock that ends with the
+process; one connection writes, each thread reads through its own. Does not: share with others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
+from surefoot.store.database import Row, Value, schema, statement
+
+FILE_NAME = "surefoot.db"
+_LOCK_NAME = "lock"
+_BUSY_MS = 10_000
+_PAGE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")
+
+
+class SqliteSession:
+    """A transaction on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, name: str, **parameters: Value) -> int:
+        """Execute; the number of rows changed."""
+        return self._connection.execute(statement(name, "sqlite"), parameters).rowcount
+
+    def run_many(self, name: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Execute once for each row of parameters."""
+        self._connection.executemany(statement(name, "sqlite"), rows)
+
+    def rows(self, name: str, **parameters: Value) -> list[Row]:
+        """All rows of the answer."""
+        return self._connection.execute(statement(name, "sqlite"), parameters).fetchall()
+
+    def row(self, name: str, **parameters: Value) -> Row | None:
+        """The first row, or None."""
+        found = self._connection.execute(statement(name, "sqlite"), parameters).fetchone()
+        return None if found is None else tuple(found)
+
+
+class SqliteDatabase:
+    """A data directory with one database file. See the contract in `database`."""
+
+    kind = "sqlite"
+
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        """Open, creating what is missing; `read_only` takes no lock and changes nothing.
+
+        Raises `Refused("store.directory.locked")` when another process has it open.
+        """
+        self._directory = directory
+        self._read_only = read_only
+        self._lock: int | None = None
+        self._mutex = threading.RLock()
+        self._names: dict[str, threading.RLock] = {}
+        self._own = threading.local()
+        self._readers: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        if not read_only:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(directory)
+        try:
+            self._writer = self._open()
+        except BaseException:
+            self._unlock()
+            raise
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[SqliteSession]:
+        """A transaction that may change rows."""
+        with self._mutex, _translated(self._directory):
+            self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteSession(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteSession]:
+        """A transaction that only looks."""
+        with _translated(self._directory):
+            connection = self._reader()
+            connection.execute("BEGIN")
+            try:
+                yield SqliteSession(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Hold a name against every other thread; the file lock holds off other processes."""
+        with self._mutex:
+            lock = self._names.setdefault(name, threading.RLock())
+        with lock:
+            yield
+
+    def free_bytes(self) -> int | None:
+        """Free space on the file system of the data directory."""
+        return shutil.disk_usage(self._directory).free
+
+    def close(self) -> None:
+        """Close all connections and give up the lock."""
+        with self._mutex:
+            for _, connection in self._readers:
+                connection.close()
+            self._readers.clear()
+            self._own = threading.local()
+            self._writer.close()
+            self._unlock()
+
+    def _open(self) -> sqlite3.Connection:
+        with _translated(self._directory):
+            connection = self._connect()
+            try:
+                if not self._read_only:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                    for script in schema(self.kind):
+                        connection.executescript(script)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        path = self._directory / FILE_NAME
+        mode = "ro" if self._read_only else "rwc"
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_MS / 1000,
+            cached_statements=256,
+        )
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    def _reader(self) -> sqlite3.Connection:
+        found: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if found is None:
+            found = self._connect()
+            found.execute("PRAGMA query_only=ON")
+            self._own.connection = found
+            with self._mutex:
+                self._drop_dead_readers()
+                self._readers.append((threading.current_thread(), found))
+        return found
+
+    def _drop_dead_readers(self) -> None:
+        for thread, connection in self._readers:
+            if not thread.is_alive():
+                connection.close()
+        self._readers = [reader for reader in self._readers if reader[0].is_alive()]
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _lock(directory: Path) -> int:
+    """Take the lock that the kernel gives back when the process ends, however it ends."""
+    handle = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(handle)
+        raise Refused(
+            "store.directory.locked",
+            f"data directory {directory}",
+            expected="no other server on it",
+            found=f"process {holder} has it open",
+            remedy="use the running server, or stop it first",
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle
+
+
+@contextmanager
+def _translated(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _error(directory, error) from error
+
+
+def _error(directory: Path, error: sqlite3.DatabaseError) -> SurefootError | sqlite3.Error:
+    """A full disk and a damaged file are the world's; any other mistake in SQL is ours."""
+    name = getattr(error, "sqlite_errorname", "")
+    subject = f"database in {directory}"
+    if name in _PAGE_FULL:
+        return Failed(
+            "store.disk.full",
+            subject,
+            expected="room to write",
+            found=str(error),
+            remedy="free some space; nothing was changed",
+        )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Corrupt(
+            "store.database.damaged",
+            subject,
+            expected="a readable database",
+            found=str(error),
+            remedy="stop, keep a copy of the files, and restore a verified backup",
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")):
+        return Failed(
+            "store.database.unreachable",
+            subject,
+            expected="a database that answers",
+            found=str(error),
+            remedy="check the directory's owner, mode and disk, then try again",
+        )
+    return error
