@@ -1,0 +1,181 @@
+"""The database for many processes: PostgreSQL through psycopg 3.
+
+Keeps: one connection a thread; `exclusive` is a session advisory lock, so it outlives the
+transactions under it and ends with the connection. A connection that broke is opened anew by the
+next transaction. Does not: retry a transaction. `synchronous_commit` is on for durable writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from surefoot.core.errors import Corrupt, Failed, SurefootError
+from surefoot.store.database import Row, Value, schema, statement
+
+_TIMEOUT_SECONDS = 10
+_SCHEMA_LOCK = 0x5AFEF007
+
+
+class PostgresSession:
+    """A transaction on one connection."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def run(self, name: str, **parameters: Value) -> int:
+        """Execute; the number of rows changed."""
+        return self._execute(name, parameters).rowcount
+
+    def run_many(self, name: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Execute once for each row of parameters."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(statement(name, "postgres").encode(), rows)
+
+    def rows(self, name: str, **parameters: Value) -> list[Row]:
+        """All rows of the answer."""
+        return self._execute(name, parameters).fetchall()
+
+    def row(self, name: str, **parameters: Value) -> Row | None:
+        """The first row, or None."""
+        return self._execute(name, parameters).fetchone()
+
+    def _execute(self, name: str, parameters: dict[str, Value]) -> psycopg.Cursor:
+        return self._connection.execute(statement(name, "postgres").encode(), parameters)
+
+
+class PostgresDatabase:
+    """A PostgreSQL database shared by many processes. See the contract in `database`."""
+
+    kind = "postgres"
+
+    def __init__(self, dsn: str) -> None:
+        """Connect and create what is missing. Raises `Failed` when it does not answer."""
+        self._dsn = dsn
+        self._mutex = threading.RLock()
+        self._write = threading.RLock()
+        self._names: dict[str, threading.RLock] = {}
+        self._own = threading.local()
+        self._all: list[tuple[threading.Thread, psycopg.Connection]] = []
+        with _translated(), self._connection().transaction():
+            connection = self._connection()
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+            for script in schema(self.kind):
+                connection.execute(script.encode())
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[PostgresSession]:
+        """A transaction that may change rows."""
+        with self._write, _translated():
+            connection = self._connection()
+            with connection.transaction():
+                if not durable:
+                    connection.execute("SET LOCAL synchronous_commit TO off")
+                yield PostgresSession(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresSession]:
+        """A transaction that only looks, at one moment."""
+        with _translated():
+            connection = self._connection()
+            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                yield PostgresSession(connection)
+                return
+            with connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                yield PostgresSession(connection)
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Hold a name against every other thread and process."""
+        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        with self._mutex:
+            lock = self._names.setdefault(name, threading.RLock())
+        with lock:
+            with _translated():
+                connection = self._connection()
+                connection.execute("SELECT pg_advisory_lock(%s)", (number,))
+            try:
+                yield
+            finally:
+                self._give_up(connection, number)
+
+    def free_bytes(self) -> int | None:
+        """None: the disk is the database server's."""
+        return None
+
+    def close(self) -> None:
+        """Close all connections; their locks end with them."""
+        with self._mutex:
+            for _, connection in self._all:
+                connection.close()
+            self._all.clear()
+            self._own = threading.local()
+
+    def _connection(self) -> psycopg.Connection:
+        found: psycopg.Connection | None = getattr(self._own, "connection", None)
+        if found is None or found.closed:
+            found = psycopg.connect(
+                self._dsn, autocommit=True, connect_timeout=_TIMEOUT_SECONDS, prepare_threshold=3
+            )
+            self._own.connection = found
+            with self._mutex:
+                self._drop_dead()
+                self._all.append((threading.current_thread(), found))
+        return found
+
+    def _drop_dead(self) -> None:
+        for thread, connection in self._all:
+            if not thread.is_alive():
+                connection.close()
+        self._all = [one for one in self._all if one[0].is_alive() and not one[1].closed]
+
+    def _give_up(self, connection: psycopg.Connection, number: int) -> None:
+        """A broken connection has already lost its lock; closing it makes sure."""
+        try:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+        except psycopg.Error:
+            connection.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _error(error) from error
+
+
+def _error(error: psycopg.Error) -> SurefootError | psycopg.Error:
+    """What the server's state causes is the world's; any other mistake in SQL is ours."""
+    found = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, errors.DiskFull):
+        return Failed(
+            "store.disk.full",
+            "PostgreSQL database",
+            expected="room to write",
+            found=found,
+            remedy="free some space on the database server; nothing was changed",
+        )
+    if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
+        return Corrupt(
+            "store.database.damaged",
+            "PostgreSQL database",
+            expected="a readable database",
+            found=found,
+            remedy="stop, keep a copy of the files, and restore a verified backup",
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return Failed(
+            "store.database.unreachable",
+            "PostgreSQL database",
+            expected="a server that answers",
+            found=found,
+            remedy="check the server and the address, then try again",
+        )
+    return error
