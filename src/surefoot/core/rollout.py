@@ -18,6 +18,7 @@ import msgspec
 
 from surefoot.core.device import ERRORS, OPEN
 from surefoot.core.errors import Refused
+from surefoot.core.governance import WavePolicy
 
 WaveCounters: TypeAlias = Mapping[str, int]
 RolloutCounters: TypeAlias = Mapping[str, WaveCounters]
@@ -25,15 +26,6 @@ WaveVerdict = Literal["running", "passed", "stopped"]
 
 WAVES_MAX = 10
 RETURN_WAVE = "return"
-
-
-class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Thresholds in whole percent. Errors count once `sample_min` devices (or all) ended."""
-
-    success_percent: int = 100
-    error_percent: int = 20
-    sample_min: int = 1
-    deadline_seconds: int = 86_400
 
 
 class WaveJudgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +54,7 @@ def check_waves(percents: Sequence[int]) -> tuple[int, ...]:
 def check_policy(policy: WavePolicy) -> WavePolicy:
     """The policy itself. Raises `Refused` when a number is out of its range."""
     shares = (0 < policy.success_percent <= 100) and (0 <= policy.error_percent <= 100)
-    if not shares or policy.sample_min < 1 or not 0 < policy.deadline_seconds <= 31_536_000:
+    if not shares or policy.minimum_sample < 1 or not 0 < policy.deadline_seconds <= 31_536_000:
         raise Refused(
             "rollout.policy.input",
             "rollout policy",
@@ -106,7 +98,7 @@ def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> Wave
 def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
     errors = sum(count.get(state, 0) for state in ERRORS)
     ended = errors + count.get("verified", 0)
-    sample = min(policy.sample_min, sum(count.values()))
+    sample = min(policy.minimum_sample, sum(count.values()))
     if not errors or ended < sample or errors * 100 <= policy.error_percent * ended:
         return ""
     return (

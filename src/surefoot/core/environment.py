@@ -1,0 +1,149 @@
+"""Environments: what they are, what differs, what drifted, when they are frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from surefoot.core import facts as f
+from surefoot.core.errors import Refused
+from surefoot.core.policy import Asker, check_name, require
+from surefoot.core.target import Plain
+from surefoot.core.world import Environment, World
+
+
+def find(world: World, name: str) -> Environment:
+    """A declared environment. Raises `Refused("environment.unknown")`."""
+    found = world.environments.get(name)
+    if found is None:
+        raise Refused(
+            "environment.unknown",
+            f"environment {name[:60]}",
+            expected=", ".join(sorted(world.environments)) or "a declared environment",
+            found=name[:60],
+            remedy="environments are declared in surefoot.yaml and accepted with the definition",
+        )
+    return found
+
+
+def declare(world: World, names: Mapping[str, bool]) -> list[f.Fact]:
+    """Facts for environments of an accepted definition: name to protected."""
+    return [
+        f.EnvironmentDeclared(environment=name, protected=protected)
+        for name, protected in names.items()
+        if (known := world.environments.get(name)) is None or known.protected != protected
+    ]
+
+
+def declare_clone(world: World, asker: Asker, source: str, name: str) -> list[f.Fact]:
+    """A new environment like another."""
+    require(world, asker, "environment.manage")
+    origin = find(world, source)
+    check_name(name, "environment")
+    known = world.environments.get(name)
+    if known is not None:
+        raise Refused(
+            "environment.exists",
+            f"environment {name}",
+            expected="a new name",
+            found="an environment of that name",
+            remedy="choose another name",
+        )
+    return [f.EnvironmentDeclared(environment=name, protected=origin.protected, source=source)]
+
+
+def destroy(world: World, asker: Asker, name: str) -> list[f.Fact]:
+    """Refuse what must not be destroyed: an environment with a deployment under way."""
+    require(world, asker, "environment.manage")
+    environment = find(world, name)
+    check_idle(world, environment.name)
+    return [f.EnvironmentDestroyed(environment=name)]
+
+
+def check_idle(world: World, name: str) -> None:
+    """Refuse when a deployment holds the environment, and say which and whose."""
+    active = world.active_deployment(name)
+    if active is not None:
+        raise Refused(
+            "environment.busy",
+            f"environment {name}",
+            expected="no deployment under way",
+            found=f"deployment {active.number}, {active.status}, requested by {active.requester}",
+            remedy=f"wait for it, or: surefoot deployment cancel {active.number}",
+        )
+
+
+def freeze(world: World, asker: Asker, fact: f.FreezeDeclared) -> list[f.Fact]:
+    """Declare a freeze."""
+    require(world, asker, "freeze")
+    find(world, fact.environment)
+    check_name(fact.freeze, "freeze")
+    if fact.from_ms >= fact.until_ms:
+        raise Refused(
+            "freeze.window.input",
+            f"freeze {fact.freeze}",
+            expected="an end after its start",
+            found=f"{fact.from_ms} to {fact.until_ms}",
+            remedy="give --from and --until in UTC",
+        )
+    return [fact]
+
+
+def lift(world: World, asker: Asker, environment: str, freeze_name: str) -> list[f.Fact]:
+    """End a freeze early."""
+    require(world, asker, "freeze")
+    if freeze_name not in find(world, environment).freezes:
+        raise Refused(
+            "freeze.unknown",
+            f"freeze {freeze_name[:60]}",
+            expected="a declared freeze",
+            found="none of that name",
+            remedy=f"see: surefoot environment show {environment}",
+        )
+    return [f.FreezeLifted(environment=environment, freeze=freeze_name)]
+
+
+def frozen_by(world: World, environment: str, now_ms: int) -> str:
+    """The freeze in force at a time, as one phrase; empty when none."""
+    found = world.environments.get(environment)
+    for name, window in (found.freezes if found else {}).items():
+        if window.from_ms <= now_ms < window.until_ms:
+            return f"freeze {name}"
+    source = found.source if found else ""
+    policy = world.definition.governance.policy(environment, source)
+    for from_ms, until_ms, why in policy.freezes:
+        if from_ms <= now_ms < until_ms:
+            return f"declared freeze: {why}"
+    return ""
+
+
+def flatten(value: object, path: str = "") -> dict[str, str]:
+    """Plain JSON as flat paths to text, for comparing and for showing."""
+    if isinstance(value, dict):
+        flat: dict[str, str] = {}
+        for name, member in value.items():
+            flat.update(flatten(member, f"{path}/{name}" if path else str(name)))
+        return flat
+    if isinstance(value, list | tuple):
+        return {path: ", ".join(str(member) for member in value)}
+    return {path: str(value)}
+
+
+def differences(expected: Plain, found: Plain) -> tuple[f.Difference, ...]:
+    """Places where two observations or states differ, by path."""
+    left, right = flatten(expected), flatten(found)
+    return tuple(
+        f.Difference(
+            path=path,
+            expected=left.get(path, "absent")[:500],
+            found=right.get(path, "absent")[:500],
+        )
+        for path in sorted({*left, *right})
+        if left.get(path) != right.get(path)
+    )
+
+
+def observe_drift(world: World, environment: str, found: tuple[f.Difference, ...]) -> list[f.Fact]:
+    """Record a check when it says something new; a repeat moves nothing, so voids no plan."""
+    if tuple(find(world, environment).drift) == found:
+        return []
+    return [f.DriftObserved(environment=environment, differences=found)]

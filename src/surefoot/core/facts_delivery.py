@@ -1,0 +1,129 @@
+"""Facts of deployments and of devices: requests, approvals, claims, outcomes, sealed batches."""
+
+from __future__ import annotations
+
+from surefoot.core.fact import Fact
+from surefoot.core.target import Plain
+from surefoot.trust.digest import Digest
+
+
+class DeploymentRequested(Fact, frozen=True, kw_only=True):
+    """A plan was made and somebody asked for it to be carried out."""
+
+    deployment: int
+    environment: str
+    purpose: str
+    release: Digest
+    release_version: str
+    plan: Digest
+    steps: tuple[str, ...]
+    requester: str
+    approvals_needed: int
+    approver_role: str = ""
+    excluded: tuple[str, ...] = ()
+    availability_percent: str = ""
+    undo_of: int = 0
+
+
+class ApprovalGiven(Fact, frozen=True, kw_only=True):
+    """A person signed the plan's digest: `approve` or `reject`."""
+
+    deployment: int
+    environment: str
+    plan: Digest
+    person: str
+    verdict: str
+    envelope: Digest
+    self_approval: bool = False
+
+
+class DeploymentVoided(Fact, frozen=True, kw_only=True):
+    """The plan's parent moved before it began; it will not be applied."""
+
+    deployment: int
+    environment: str
+    cause: str
+
+
+class StepClaimed(Fact, frozen=True, kw_only=True):
+    """A worker is about to act. Written and signed before the act; its index is the fence."""
+
+    deployment: int
+    environment: str
+    step: str
+    worker: str
+    undo: bool = False
+    takeover: bool = False
+
+
+class StepFinished(Fact, frozen=True, kw_only=True):
+    """What the act came to."""
+
+    deployment: int
+    environment: str
+    step: str
+    status: str
+    cause: str = ""
+    undo: bool = False
+    figures: Plain = {}
+
+
+class DeploymentPaused(Fact, frozen=True, kw_only=True):
+    """No further step until resumed."""
+
+    deployment: int
+    environment: str
+
+
+class DeploymentResumed(Fact, frozen=True, kw_only=True):
+    """Steps go on."""
+
+    deployment: int
+    environment: str
+
+
+class DeploymentFinished(Fact, frozen=True, kw_only=True):
+    """The end: succeeded, stopped (rollout stopped, service kept), returned or failed."""
+
+    deployment: int
+    environment: str
+    status: str
+    cause: str
+    figures: Plain = {}
+
+
+class ReviewRecorded(Fact, frozen=True, kw_only=True):
+    """The mandatory later review of a self-approved deployment (small-team mode)."""
+
+    deployment: int
+    environment: str
+    person: str
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+class DevicesEnrolled(Fact, frozen=True, kw_only=True):
+    """Devices were admitted; the list is a blob, the fact its digest and count."""
+
+    environment: str
+    count: int
+    devices: Digest
+
+
+class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
+    """A batch of device reports: root over them, and the rollout's cumulative counters.
+
+    `waves` maps a wave's number to {state: count}; `firmware` maps a version to the number of
+    devices verified on it.
+    """
+
+    environment: str
+    batch: Digest
+    root: Digest
+    count: int
+    first_report: int
+    last_report: int
+    deployment: int = 0
+    waves: Plain = {}
+    firmware: Plain = {}

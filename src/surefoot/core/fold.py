@@ -1,0 +1,325 @@
+"""How each fact changes the world: one short function a kind.
+
+Keeps: pure, total over all stored facts, no decision (a rule decided before the fact was written).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from surefoot.core import facts as f
+from surefoot.core import world as w
+from surefoot.core.governance import Governance
+from surefoot.trust import canonical
+from surefoot.trust.digest import digest_of
+from surefoot.trust.keys import parse_public_line
+
+F = TypeVar("F", bound=f.Fact)
+
+
+def _folds(kind: type[F]) -> Callable[[Callable[[w.World, F, w.Recorded], None]], Any]:
+    def register(fold: Callable[[w.World, F, w.Recorded], None]) -> Any:
+        w.FOLDS[kind] = fold  # type: ignore[assignment]
+        return fold
+
+    return register
+
+
+def governance_digest(governance: Governance) -> str:
+    """Digest over the rules alone, so that other changes of a definition do not count."""
+    return digest_of(canonical.encode(msgspec.to_builtins(governance)))
+
+
+def _enrol(world: w.World, person: str, key: str, identities: Any, founder: bool) -> None:
+    fingerprint = parse_public_line(key)[0].fingerprint
+    known = world.people.people.setdefault(person, w.Person(id=person))
+    known.keys = {**known.keys, fingerprint: key}
+    known.identities = sorted({*known.identities, *identities})
+    known.founder = known.founder or founder
+
+
+@_folds(f.InstallationCreated)
+def _created(world: w.World, fact: f.InstallationCreated, entry: w.Recorded) -> None:
+    world.people.installation = fact.installation
+    world.people.product = fact.product
+    for founder in fact.founders:
+        _enrol(world, founder.person, founder.key, founder.identities, founder=True)
+
+
+@_folds(f.PersonEnrolled)
+def _enrolled(world: w.World, fact: f.PersonEnrolled, entry: w.Recorded) -> None:
+    _enrol(world, fact.person, fact.key, fact.identities, founder=False)
+
+
+@_folds(f.RoleGranted)
+def _granted(world: w.World, fact: f.RoleGranted, entry: w.Recorded) -> None:
+    person = world.people.people[fact.person]
+    person.roles = sorted({*person.roles, fact.role})
+
+
+@_folds(f.RoleRevoked)
+def _revoked(world: w.World, fact: f.RoleRevoked, entry: w.Recorded) -> None:
+    person = world.people.people[fact.person]
+    person.roles = [role for role in person.roles if role != fact.role]
+
+
+@_folds(f.KeyRevoked)
+def _key_revoked(world: w.World, fact: f.KeyRevoked, entry: w.Recorded) -> None:
+    person = world.people.people[fact.person]
+    person.revoked = {**person.revoked, fact.fingerprint: person.keys[fact.fingerprint]}
+    person.keys = {p: key for p, key in person.keys.items() if p != fact.fingerprint}
+
+
+@_folds(f.DefinitionAccepted)
+def _accepted(world: w.World, fact: f.DefinitionAccepted, entry: w.Recorded) -> None:
+    governance = msgspec.convert(fact.governance, Governance)
+    world.definition = w.DefinitionState(
+        digest=fact.definition,
+        governance_digest=governance_digest(governance),
+        governance=governance,
+    )
+
+
+@_folds(f.ReleaseRegistered)
+def _registered(world: w.World, fact: f.ReleaseRegistered, entry: w.Recorded) -> None:
+    world.releases[fact.version] = w.Release(
+        digest=fact.release,
+        version=fact.version,
+        commit=fact.commit,
+        components={c.name: c for c in fact.components},
+        compatibility=fact.compatibility,
+        definition=fact.definition,
+        governance=fact.governance,
+        contributors=list(fact.contributors),
+        cutter=fact.cutter,
+        gates=list(fact.gates),
+        registered_ms=entry.time_ms,
+    )
+
+
+@_folds(f.EnvironmentDeclared)
+def _declared(world: w.World, fact: f.EnvironmentDeclared, entry: w.Recorded) -> None:
+    known = world.environments.get(fact.environment)
+    if known is None:
+        world.environments[fact.environment] = w.Environment(
+            name=fact.environment, protected=fact.protected, source=fact.source
+        )
+    else:
+        known.protected = fact.protected
+
+
+@_folds(f.ComponentChanged)
+def _component(world: w.World, fact: f.ComponentChanged, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.destroyed = False
+    environment.components = {
+        **environment.components,
+        fact.component: w.ComponentState(
+            kind=fact.kind,
+            artifact=fact.artifact,
+            version=fact.version,
+            release=fact.release,
+            deployment=fact.deployment,
+            detail=fact.detail,
+        ),
+    }
+
+
+@_folds(f.SettingsChanged)
+def _settings(world: w.World, fact: f.SettingsChanged, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    deployment = world.deployments[fact.deployment]
+    environment.settings = fact.settings
+    environment.values = fact.values
+    environment.secret_references = fact.secrets
+    environment.infrastructure = fact.infrastructure
+    environment.tools = fact.tools
+    environment.release = fact.release
+    environment.release_version = fact.release_version
+    environment.deployment = fact.deployment
+    environment.requested_by = deployment.requester
+    environment.approved_by = [a.person for a in deployment.approvals if a.verdict == "approve"]
+
+
+@_folds(f.ObservationRecorded)
+def _observed(world: w.World, fact: f.ObservationRecorded, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.observation = fact.observation
+    environment.drift = []
+
+
+@_folds(f.DriftObserved)
+def _drift(world: w.World, fact: f.DriftObserved, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.drift = list(fact.differences)
+    environment.drift_checked_ms = entry.time_ms
+
+
+@_folds(f.FreezeDeclared)
+def _frozen(world: w.World, fact: f.FreezeDeclared, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    freeze = w.Freeze(from_ms=fact.from_ms, until_ms=fact.until_ms)
+    environment.freezes = {**environment.freezes, fact.freeze: freeze}
+
+
+@_folds(f.FreezeLifted)
+def _lifted(world: w.World, fact: f.FreezeLifted, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.freezes = {n: z for n, z in environment.freezes.items() if n != fact.freeze}
+
+
+@_folds(f.BackupVerified)
+def _backed_up(world: w.World, fact: f.BackupVerified, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.backups = {**environment.backups, fact.database: fact.backup}
+
+
+@_folds(f.EnvironmentDestroyed)
+def _destroyed(world: w.World, fact: f.EnvironmentDestroyed, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.destroyed = True
+    environment.components = {}
+    environment.observation = ""
+
+
+@_folds(f.SecretSet)
+def _secret(world: w.World, fact: f.SecretSet, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.secrets = {**environment.secrets, fact.name: fact.version}
+    environment.secret_fingerprints = {
+        **environment.secret_fingerprints,
+        fact.name: fact.fingerprint,
+    }
+
+
+@_folds(f.SecretRead)
+def _secret_read(world: w.World, fact: f.SecretRead, entry: w.Recorded) -> None:
+    world.environments[fact.environment].secret_reads += 1
+
+
+@_folds(f.DevicesEnrolled)
+def _devices(world: w.World, fact: f.DevicesEnrolled, entry: w.Recorded) -> None:
+    world.environments[fact.environment].devices += fact.count
+
+
+@_folds(f.DeploymentRequested)
+def _requested(world: w.World, fact: f.DeploymentRequested, entry: w.Recorded) -> None:
+    world.deployments[fact.deployment] = w.Deployment(
+        number=fact.deployment,
+        environment=fact.environment,
+        purpose=fact.purpose,
+        release=fact.release,
+        release_version=fact.release_version,
+        plan=fact.plan,
+        requester=fact.requester,
+        approvals_needed=fact.approvals_needed,
+        approver_role=fact.approver_role,
+        excluded=list(fact.excluded),
+        availability_percent=fact.availability_percent,
+        undo_of=fact.undo_of,
+        requested_ms=entry.time_ms,
+        steps={step: w.StepState(id=step) for step in fact.steps},
+    )
+
+
+@_folds(f.ApprovalGiven)
+def _approved(world: w.World, fact: f.ApprovalGiven, entry: w.Recorded) -> None:
+    deployment = world.deployments[fact.deployment]
+    approval = w.Approval(
+        person=fact.person,
+        verdict=fact.verdict,
+        envelope=fact.envelope,
+        time_ms=entry.time_ms,
+        self_approval=fact.self_approval,
+    )
+    deployment.approvals = [a for a in deployment.approvals if a.person != fact.person] + [approval]
+    if fact.verdict == "reject":
+        deployment.status, deployment.cause = "rejected", f"{fact.person} rejected the plan"
+        deployment.ended_ms = entry.time_ms
+
+
+@_folds(f.DeploymentVoided)
+def _voided(world: w.World, fact: f.DeploymentVoided, entry: w.Recorded) -> None:
+    deployment = world.deployments[fact.deployment]
+    deployment.status, deployment.cause = "void", fact.cause
+    deployment.ended_ms = entry.time_ms
+
+
+@_folds(f.StepClaimed)
+def _claimed(world: w.World, fact: f.StepClaimed, entry: w.Recorded) -> None:
+    deployment = world.deployments[fact.deployment]
+    step = deployment.steps[fact.step]
+    if not deployment.begun_ms:
+        deployment.begun_ms, deployment.status = entry.time_ms, "running"
+    if fact.undo:
+        step.undo, step.undo_worker, step.undo_fence = "claimed", fact.worker, entry.index
+        step.undo_claims += 1
+    else:
+        step.status, step.worker, step.fence = "claimed", fact.worker, entry.index
+        step.claims += 1
+
+
+@_folds(f.StepFinished)
+def _finished(world: w.World, fact: f.StepFinished, entry: w.Recorded) -> None:
+    deployment = world.deployments[fact.deployment]
+    if not deployment.begun_ms:
+        deployment.begun_ms, deployment.status = entry.time_ms, "running"
+    step = deployment.steps[fact.step]
+    if fact.undo:
+        step.undo = fact.status
+    else:
+        step.status, step.cause, step.figures = fact.status, fact.cause, fact.figures
+    if fact.status == "failed":
+        deployment.returning = True
+        deployment.cause = deployment.cause or f"{fact.step}: {fact.cause}"
+
+
+@_folds(f.DeploymentPaused)
+def _paused(world: w.World, fact: f.DeploymentPaused, entry: w.Recorded) -> None:
+    world.deployments[fact.deployment].paused = True
+
+
+@_folds(f.DeploymentResumed)
+def _resumed(world: w.World, fact: f.DeploymentResumed, entry: w.Recorded) -> None:
+    world.deployments[fact.deployment].paused = False
+
+
+@_folds(f.DeploymentFinished)
+def _ended(world: w.World, fact: f.DeploymentFinished, entry: w.Recorded) -> None:
+    deployment = world.deployments[fact.deployment]
+    deployment.status, deployment.cause = fact.status, fact.cause
+    deployment.figures, deployment.ended_ms = fact.figures, entry.time_ms
+
+
+@_folds(f.ReviewRecorded)
+def _reviewed(world: w.World, fact: f.ReviewRecorded, entry: w.Recorded) -> None:
+    world.deployments[fact.deployment].reviewed_by = fact.person
+
+
+@_folds(f.DeviceBatchSealed)
+def _sealed(world: w.World, fact: f.DeviceBatchSealed, entry: w.Recorded) -> None:
+    books = world.devices.setdefault(fact.environment, w.DeviceBooks(environment=fact.environment))
+    books.reports += fact.count
+    books.last_report = max(books.last_report, fact.last_report)
+    books.firmware = fact.firmware
+    if fact.deployment:
+        books.waves = {str(fact.deployment): fact.waves}
+
+
+def _tally(world: w.World, stream: str, code: str, count: int) -> None:
+    tally = world.tallies[stream]
+    tally.count += count
+    tally.by_code = {**tally.by_code, code: tally.by_code.get(code, 0) + count}
+
+
+@_folds(f.RequestRefused)
+def _refused(world: w.World, fact: f.RequestRefused, entry: w.Recorded) -> None:
+    _tally(world, "refusals", fact.code, fact.count)
+
+
+@_folds(f.AlarmRaised)
+def _alarm(world: w.World, fact: f.AlarmRaised, entry: w.Recorded) -> None:
+    _tally(world, "alarms", fact.code, 1)

@@ -1,0 +1,75 @@
+"""What a device is offered: the words that pass between the device desk and a device's protocol.
+
+Does not: decide or store. Digests of an image are lower-case hex without a prefix, as clients
+expect them; `digest` is the blob's address.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import msgspec
+
+from surefoot.core.device import Attributes, CancelFeedback, Event, Feedback
+from surefoot.trust.digest import Digest
+
+ACTION_MAX = 2**31 - 1
+DEVICE_LENGTH_MAX = 256
+ATTRIBUTES_MAX = 100
+ATTRIBUTE_LENGTH_MAX = 128
+
+
+class Firmware(msgspec.Struct, frozen=True, kw_only=True):
+    """A firmware image as clients need it described."""
+
+    digest: Digest
+    name: str
+    version: str
+    file: str
+    size_bytes: int
+    sha1: str
+    md5: str
+    hardware: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """64 hex digits."""
+        return self.digest.removeprefix("sha256:")
+
+
+class Poll(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device hears when it asks: how long to sleep, and at most one thing to do."""
+
+    sleep_seconds: int
+    action: int = 0
+    cancel: int = 0
+    installed: int = 0
+    wants_attributes: bool = False
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """An action with its image, and the newest messages about it when asked for."""
+
+    action: int
+    state: str
+    firmware: Firmware
+    messages: tuple[str, ...] = ()
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """An image's file on this machine, already checked against its digest."""
+
+    path: PurePath
+    firmware: Firmware
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """One event for one device's action, as it came in. `action` 0 means the newest."""
+
+    environment: str
+    device: str
+    action: int
+    event: Event
+
+
+Told = Feedback | CancelFeedback | Attributes
