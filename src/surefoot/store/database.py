@@ -31,16 +31,16 @@ _ROOM = resources.files(__package__)
 class Session(Protocol):
     """One transaction. A statement is named `file.name`, as in `journal.head`."""
 
-    def run(self, statement: str, **parameters: Value) -> int:
+    def run(self, statement: str, /, **parameters: Value) -> int:
         """Execute; the number of rows changed."""
 
     def run_many(self, statement: str, rows: Sequence[Mapping[str, Value]]) -> None:
         """Execute once for each row of parameters."""
 
-    def rows(self, statement: str, **parameters: Value) -> list[Row]:
+    def rows(self, statement: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
 
-    def row(self, statement: str, **parameters: Value) -> Row | None:
+    def row(self, statement: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""
 
 

@@ -28,7 +28,7 @@ class PostgresSession:
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
 
-    def run(self, name: str, **parameters: Value) -> int:
+    def run(self, name: str, /, **parameters: Value) -> int:
         """Execute; the number of rows changed."""
         return self._execute(name, parameters).rowcount
 
@@ -37,11 +37,11 @@ class PostgresSession:
         with self._connection.cursor() as cursor:
             cursor.executemany(statement(name, "postgres").encode(), rows)
 
-    def rows(self, name: str, **parameters: Value) -> list[Row]:
+    def rows(self, name: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
         return self._execute(name, parameters).fetchall()
 
-    def row(self, name: str, **parameters: Value) -> Row | None:
+    def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""
         return self._execute(name, parameters).fetchone()
 

@@ -30,7 +30,7 @@ class SqliteSession:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def run(self, name: str, **parameters: Value) -> int:
+    def run(self, name: str, /, **parameters: Value) -> int:
         """Execute; the number of rows changed."""
         return self._connection.execute(statement(name, "sqlite"), parameters).rowcount
 
@@ -38,11 +38,11 @@ class SqliteSession:
         """Execute once for each row of parameters."""
         self._connection.executemany(statement(name, "sqlite"), rows)
 
-    def rows(self, name: str, **parameters: Value) -> list[Row]:
+    def rows(self, name: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
         return self._connection.execute(statement(name, "sqlite"), parameters).fetchall()
 
-    def row(self, name: str, **parameters: Value) -> Row | None:
+    def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""
         found = self._connection.execute(statement(name, "sqlite"), parameters).fetchone()
         return None if found is None else tuple(found)
