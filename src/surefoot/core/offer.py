@@ -10,7 +10,6 @@ from pathlib import PurePath
 
 import msgspec
 
-from surefoot.core.device import Attributes, CancelFeedback, Event, Feedback
 from surefoot.trust.digest import Digest
 
 ACTION_MAX = 2**31 - 1
@@ -61,15 +60,3 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     path: PurePath
     firmware: Firmware
-
-
-class Incoming(msgspec.Struct, frozen=True, kw_only=True):
-    """One event for one device's action, as it came in. `action` 0 means the newest."""
-
-    environment: str
-    device: str
-    action: int
-    event: Event
-
-
-Told = Feedback | CancelFeedback | Attributes

@@ -40,7 +40,8 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-JudgeWave = Callable[[World, Deployment, PlannedStep], Wave]
+JudgeWave = Callable[[World, Deployment, PlannedStep | None], Wave]
+"""Judges the wave of an `await` step; without a step, the return of a stopped rollout."""
 
 
 def next_effect(world: World, plan: Plan, now_ms: int, worker: str, judge: JudgeWave) -> Next:
@@ -57,13 +58,11 @@ def next_effect(world: World, plan: Plan, now_ms: int, worker: str, judge: Judge
     if freeze and not deployment.returning:
         return Next(what="wait", cause=freeze)
     if deployment.returning:
-        return _next_undo(deployment, plan, worker)
-    return _next_step(world, deployment, plan, worker, judge)
+        return _next_undo(world, deployment, plan, judge)
+    return _next_step(world, deployment, plan, judge)
 
 
-def _next_step(
-    world: World, deployment: Deployment, plan: Plan, worker: str, judge: JudgeWave
-) -> Next:
+def _next_step(world: World, deployment: Deployment, plan: Plan, judge: JudgeWave) -> Next:
     for planned in plan.steps:
         step = deployment.steps[planned.step.id]
         if step.status == "done":
@@ -83,7 +82,7 @@ def _next_step(
     return Next(what="finish", status="succeeded", cause="all steps done")
 
 
-def _next_undo(deployment: Deployment, plan: Plan, worker: str) -> Next:
+def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWave) -> Next:
     scope = _undo_scope(deployment, plan)
     for planned in reversed(plan.steps):
         step = deployment.steps[planned.step.id]
@@ -96,6 +95,10 @@ def _next_undo(deployment: Deployment, plan: Plan, worker: str) -> Next:
                     what="finish", status="failed", cause=f"{deployment.cause}; undo failed too"
                 )
             return Next(what="act", step=step.id, undo=True, takeover=step.undo == "claimed")
+    if any(p.step.action == "wave" and deployment.steps[p.step.id].undo for p in plan.steps):
+        back = judge(world, deployment, None)
+        if back.status == "running":
+            return Next(what="wait", cause=back.reason)
     stopped = _failed_at_devices(deployment, plan) and plan.keep_service
     return Next(what="finish", status="stopped" if stopped else "returned", cause=deployment.cause)
 

@@ -1,0 +1,271 @@
+"""One effect of one deployment: look, decide, claim, act, record.
+
+Keeps: the claim is in a signed checkpoint before the act; the act carries the claim's position as
+its fence; a claim left by a dead worker is taken over only after observing the target again; an
+outcome that cannot be recorded is found again from the target's receipt.
+Does not: choose. What is next is decided by `core.progress`, what it does by the plan.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from surefoot.core import deployment as deployments
+from surefoot.core import environment as environments
+from surefoot.core import facts as f
+from surefoot.core import plan as plans
+from surefoot.core import progress
+from surefoot.core.errors import Failed, Refused, SurefootError
+from surefoot.core.governance import WavePolicy
+from surefoot.core.plan import Plan, PlannedStep
+from surefoot.core.rollout import judge_return, judge_wave
+from surefoot.core.target import Blobs, Outcome, Plain, Step, Target, Token
+from surefoot.core.world import Deployment, World
+from surefoot.engine.clock import Clock
+from surefoot.journal.log import Log, Receipt
+from surefoot.trust import canonical
+from surefoot.trust.digest import Digest
+from surefoot.trust.entry import Actor, Draft
+
+_log = logging.getLogger("surefoot.engine")
+
+GateRun = Callable[[Plan, Step], Outcome]
+TRIES_MAX = 3
+
+
+def draft(fact: f.Fact, evidence: Sequence[Digest] = (), reason: str = "") -> Draft:
+    """The journal's draft of a fact."""
+    return Draft(
+        stream=f.stream_of(fact),
+        kind=type(fact).__name__,
+        body=f.body_of(fact),
+        evidence=tuple(evidence),
+        reason=reason,
+    )
+
+
+def judge(world: World, deployment: Deployment, planned: PlannedStep | None) -> progress.Wave:
+    """A wave's judgement from the sealed counters alone."""
+    books = world.devices.get(deployment.environment)
+    counters = books.waves.get(str(deployment.number), {}) if books else {}
+    if planned is None:
+        verdict = judge_return(counters)  # type: ignore[arg-type]
+        return progress.Wave(status=verdict.verdict, reason=verdict.reason)
+    wave = planned.step.arguments["wave"]
+    assert isinstance(wave, int)
+    if str(wave) not in counters:
+        return progress.Wave(status="running", reason=f"wave {wave + 1}: no sealed report yet")
+    policy = msgspec.convert(planned.step.arguments["policy"], WavePolicy)
+    found = judge_wave(counters, wave, policy)  # type: ignore[arg-type]
+    return progress.Wave(status=found.verdict, reason=found.reason)
+
+
+class Effects:
+    """Carries out what is next, for the deployments of one worker."""
+
+    def __init__(
+        self,
+        log: Log[World],
+        blobs: Blobs,
+        targets: Callable[[str], Mapping[str, Target]],
+        gates: Mapping[str, GateRun],
+        clock: Clock,
+        worker: str,
+        *,
+        fault: Callable[[str], None] = lambda place: None,
+    ) -> None:
+        self._log = log
+        self._blobs = blobs
+        self._targets = targets
+        self._gates = gates
+        self._clock = clock
+        self._worker = worker
+        self._fault = fault
+        self._actor = Actor(type="machine", id=f"engine-{worker}", auth="process")
+
+    def plan_of(self, deployment: Deployment) -> Plan:
+        """The deployment's plan, by digest."""
+        return plans.decode(self._blobs.get(deployment.plan))
+
+    def advance(self, number: int) -> progress.Next:
+        """Do one effect, or say what is waited for. Safe to call again at any time."""
+        deployment = self._log.read(lambda w: msgspec.structs.replace(deployments.find(w, number)))
+        plan = self.plan_of(deployment)
+        found = self._log.read(
+            lambda w: progress.next_effect(w, plan, self._clock.now_ms(), self._worker, judge)
+        )
+        match found.what:
+            case "act":
+                self._act(plan, found, first=not deployment.begun_ms)
+            case "judge":
+                self._judged(plan, found)
+            case "finish":
+                self._finish(plan, found)
+        return found
+
+    def _act(self, plan: Plan, found: progress.Next, *, first: bool) -> None:
+        planned = plan.planned(found.step)
+        step = planned.undo if found.undo and planned.undo else planned.step
+        if first and not self._parent_holds(plan):
+            return
+        if found.takeover and ":" not in step.target:
+            self._targets(plan.environment)[step.target].observe()
+        self._fault("claim:before")
+        receipt = self._transact(
+            lambda w: [
+                draft(fact)
+                for fact in progress.claim(
+                    w, plan, found, self._worker, self._clock.now_ms(), judge
+                )
+            ],
+            f"claim {plan.deployment}/{step.id}",
+        )
+        self._fault("claim:after")
+        assert receipt is not None
+        outcome = self._applied(plan, step, receipt)
+        self._fault("record:before")
+        self._record(plan, found, outcome, receipt.first)
+        self._fault("record:after")
+
+    def _parent_holds(self, plan: Plan) -> bool:
+        """Look before the first act: what the approvers saw must still be what is there."""
+        targets = self._targets(plan.environment)
+        for name, digest in plan.parent.observations.items():
+            if targets[name].observe().digest() != digest:
+                cause = f"{name} of {plan.environment} changed since the plan was made"
+                self._void(plan, cause)
+                return False
+        try:
+            self._log.read(
+                lambda w: plans.check_parent(plan, w.heads, f"deployment {plan.deployment}")
+            )
+        except Refused as refused:
+            self._void(plan, f"{refused.expected}; found {refused.found}")
+            return False
+        return True
+
+    def _void(self, plan: Plan, cause: str) -> None:
+        self._transact(
+            lambda w: [draft(fact) for fact in deployments.void(w, plan, cause)],
+            f"void {plan.deployment}",
+        )
+
+    def _applied(self, plan: Plan, step: Step, receipt: Receipt) -> Outcome:
+        token = Token(operation=f"{plan.deployment}/{step.id}", fence=receipt.first)
+        gate = self._gates.get(step.action)
+        for attempt in range(1, TRIES_MAX + 1):
+            try:
+                if gate is not None:
+                    return gate(plan, step)
+                return self._targets(plan.environment)[step.target].apply(step, token)
+            except Refused as refused:
+                return Outcome(status="failed", reason=str(refused))
+            except Failed as failed:
+                _log.warning("step failed, attempt %d: %s", attempt, failed)
+                if attempt == TRIES_MAX:
+                    return Outcome(status="failed", reason=str(failed))
+                self._clock.sleep(0.2 * attempt)
+        raise AssertionError("the last attempt returns")
+
+    def _record(self, plan: Plan, found: progress.Next, outcome: Outcome, fence: int) -> None:
+        fact = f.StepFinished(
+            deployment=plan.deployment,
+            environment=plan.environment,
+            step=found.step,
+            status="done" if outcome.status == "done" else "failed",
+            cause=outcome.reason[:1000],
+            undo=found.undo,
+            figures=_bounded(outcome.figures),
+        )
+        self._transact(
+            lambda w: [
+                draft(each, outcome.evidence if each is fact else ())
+                for each in progress.finish_step(w, plan, fact, fence)
+            ],
+            f"record {plan.deployment}/{found.step}",
+        )
+
+    def _judged(self, plan: Plan, found: progress.Next) -> None:
+        fact = f.StepFinished(
+            deployment=plan.deployment,
+            environment=plan.environment,
+            step=found.step,
+            status=found.status,
+            cause=found.cause,
+        )
+
+        def decide(world: World) -> list[Draft]:
+            step = deployments.step_of(world, plan.deployment, found.step)
+            if step.status in ("done", "failed"):
+                return []
+            return [draft(each) for each in (fact, *progress.consequences(world, plan, fact))]
+
+        self._transact(decide, f"judge {plan.deployment}/{found.step}")
+
+    def _finish(self, plan: Plan, found: progress.Next) -> None:
+        """Record the end together with what the environment then looked like."""
+        observed = self.observed(plan.environment)
+        blob = self._blobs.put(canonical.encode(observed))
+        figures = self._availability(plan)
+
+        def decide(world: World) -> list[Draft]:
+            if deployments.find(world, plan.deployment).ended_ms:
+                return []
+            ended = f.DeploymentFinished(
+                deployment=plan.deployment,
+                environment=plan.environment,
+                status=found.status,
+                cause=found.cause,
+                figures=figures,
+            )
+            seen = f.ObservationRecorded(
+                environment=plan.environment, deployment=plan.deployment, observation=blob
+            )
+            return [draft(seen, (blob,)), draft(ended)]
+
+        self._transact(decide, f"finish {plan.deployment}")
+
+    def _availability(self, plan: Plan) -> Plain:
+        deployment = self._log.read(
+            lambda w: msgspec.structs.replace(deployments.find(w, plan.deployment))
+        )
+        return next(
+            (s.figures for s in deployment.steps.values() if s.id.endswith("-availability")), {}
+        )
+
+    def observed(self, environment: str) -> Plain:
+        """What every target of an environment looks like now, stable part, by target."""
+        targets = self._targets(environment)
+        return {name: dict(target.observe().stable) for name, target in targets.items()}
+
+    def check_drift(self, environment: str) -> tuple[f.Difference, ...]:
+        """Compare the environment with its record; write the check down when it says news."""
+        digest = self._log.read(lambda w: environments.find(w, environment).observation)
+        if not digest:
+            return ()
+        expected = canonical.parse(self._blobs.get(Digest(digest)))
+        assert isinstance(expected, dict)
+        found = environments.differences(expected, self.observed(environment))
+        self._transact(
+            lambda w: [draft(fact) for fact in environments.observe_drift(w, environment, found)],
+            f"drift {environment}",
+        )
+        return found
+
+    def _transact(self, decide: Callable[[World], Sequence[Draft]], request: str) -> Receipt | None:
+        return self._log.transact(decide, self._actor, request)
+
+
+def _bounded(figures: Plain) -> Plain:
+    """Figures small enough for an entry; larger ones belong into evidence."""
+    if len(canonical.encode(figures)) <= 4096:
+        return figures
+    return {"truncated": True}
+
+
+def explain(error: SurefootError) -> str:
+    """An error as a deployment's one-line cause."""
+    return str(error)
