@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-_STATUS_OF_CODE_END = {"unknown": 404, "input": 422, "signature": 403, "moved": 409}
+_STATUS_OF_CODE_END = {
+    "unknown": 404,
+    "input": 422,
+    "signature": 403,
+    "moved": 409,
+    "unauthenticated": 401,
+    "size": 413,
+    "rate": 429,
+    "busy": 503,
+}
 
 
 class SurefootError(Exception):
