@@ -46,7 +46,8 @@ def test_no_todo_is_left() -> None:
 
 
 def test_only_the_clock_reads_the_time() -> None:
-    allowed = {"src/surefoot/engine/clock.py"}
+    # The keeper is a program of its own: it outlives whoever could hand it a clock.
+    allowed = {"src/surefoot/engine/clock.py", "src/surefoot/targets/keeper/__main__.py"}
     readers = []
     for path in _sources():
         name = str(path.relative_to(ROOT))
