@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from surefoot.core.device import STATES
 from surefoot.core.errors import Refused
+from surefoot.core.governance import WavePolicy
 from surefoot.core.rollout import (
-    WavePolicy,
     check_policy,
     check_waves,
     judge_return,
@@ -15,7 +15,7 @@ from surefoot.core.rollout import (
     members,
 )
 
-POLICY = WavePolicy(success_percent=90, error_percent=20, sample_min=3)
+POLICY = WavePolicy(success_percent=90, error_percent=20, minimum_sample=3)
 
 CASES = [
     ({}, 0, "passed"),
@@ -51,7 +51,7 @@ def test_one_wave(counters: dict[str, dict[str, int]], wave: int, verdict: str) 
 def test_a_pass_always_means_enough_verified_and_few_errors(
     count: dict[str, int], success: int, error: int, sample: int
 ) -> None:
-    policy = WavePolicy(success_percent=success, error_percent=error, sample_min=sample)
+    policy = WavePolicy(success_percent=success, error_percent=error, minimum_sample=sample)
     judged = judge_wave({"0": count}, 0, policy)
     total, verified = sum(count.values()), count.get("verified", 0)
     errors = count.get("failed", 0) + count.get("timed_out", 0)

@@ -120,7 +120,7 @@ class CancelAsked(msgspec.Struct, frozen=True, tag="cancel_asked"):
 
 
 class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
-    """Another action takes the device over."""
+    """Another action takes the device over; 0: the device is removed."""
 
     by: int
 
@@ -164,7 +164,8 @@ def _from_inside(action: Action, event: CancelAsked | Superseded | Expired) -> M
     if action.state not in PENDING:
         return _stay(action, keep=False)
     if isinstance(event, Superseded):
-        return Move(state="unknown", reason=f"superseded by action {event.by}")
+        by = f"action {event.by}" if event.by else "the device's removal"
+        return Move(state="unknown", reason=f"superseded by {by}")
     if isinstance(event, Expired):
         return Move(state="timed_out", reason=f"no end before the deadline while {action.state}")
     if action.state == "assigned":

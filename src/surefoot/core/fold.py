@@ -302,11 +302,15 @@ def _reviewed(world: w.World, fact: f.ReviewRecorded, entry: w.Recorded) -> None
 @_folds(f.DeviceBatchSealed)
 def _sealed(world: w.World, fact: f.DeviceBatchSealed, entry: w.Recorded) -> None:
     books = world.devices.setdefault(fact.environment, w.DeviceBooks(environment=fact.environment))
+    if fact.last_report <= books.last_report:
+        return
     books.reports += fact.count
     books.last_report = max(books.last_report, fact.last_report)
     books.firmware = fact.firmware
     if fact.deployment:
-        books.waves = {str(fact.deployment): fact.waves}
+        # Late reports of an earlier rollout must not hide the counters of the present one.
+        waves = {**books.waves, str(fact.deployment): fact.waves}
+        books.waves = dict(sorted(waves.items(), key=lambda item: int(item[0]))[-4:])
 
 
 def _tally(world: w.World, stream: str, code: str, count: int) -> None:

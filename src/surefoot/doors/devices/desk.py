@@ -1,0 +1,58 @@
+"""What the device doors ask for: the one thing behind every device protocol.
+
+The door parses, asks a `DeviceDesk` and renders; it holds no rule, no state and no SQL. `admit`
+and `poll` answer from memory; the rest is durable when it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from surefoot.core.device import Answer, CancelFeedback, Feedback
+from surefoot.core.offer import Image, Offer, Poll
+
+FeedbackAnswer = Answer | Literal["not_found"]
+
+
+class DeviceDesk(Protocol):
+    """Answers devices. An environment's name is matched without regard to case."""
+
+    def admit(self, environment: str, device: str, token: str) -> bool:
+        """Whether the token is this device's; takes the same time for right and wrong ones."""
+
+    def poll(self, environment: str, device: str) -> Poll:
+        """What the device should do now; notes that it was seen. Call it after `admit`."""
+
+    async def offer(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The device reads its open action; None when it has no such action."""
+
+    async def installed(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The device's last finished action; None when this is not it."""
+
+    def cancelling(self, environment: str, device: str, action: int) -> bool:
+        """Whether the device is asked to cancel this action."""
+
+    async def feedback(
+        self, environment: str, device: str, action: int, told: Feedback
+    ) -> FeedbackAnswer:
+        """Take a report; it is durable on return."""
+
+    async def cancel_feedback(
+        self, environment: str, device: str, action: int, told: CancelFeedback
+    ) -> FeedbackAnswer:
+        """Take the outcome of a cancel; it is durable on return."""
+
+    async def attributes(
+        self, environment: str, device: str, mode: str, values: Mapping[str, str]
+    ) -> None:
+        """Take attributes. `mode` is merge, replace or remove. Raises `Refused` over the quota."""
+
+    async def image(
+        self, environment: str, device: str, action: int, file: str, *, began: bool
+    ) -> Image | None:
+        """The image of the device's open or last action; `began` notes a download's start."""

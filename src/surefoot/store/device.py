@@ -1,0 +1,299 @@
+"""The device registry: who may speak, what each device said, and what it is to do.
+
+Keeps: a token is stored as its SHA-256 only; numbers of actions are never used twice, also after
+a database was restored (they start above a floor that grows with time); "last seen" is written in
+batches to a narrow table. Does not: decide what a report means (`core.device`) or speak HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from surefoot.core.device import Answer, Attributes, CancelFeedback, Event, Expired, Feedback
+from surefoot.core.errors import Refused
+from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, Firmware, Offer
+from surefoot.store.database import Database, Row, Session
+from surefoot.store.device_ledger import DeviceLedger, DeviceRow, take_numbers
+
+_FLOOR_FROM_MS = 1_704_067_200_000  # 2024-01-01; two numbers a second last until 2058
+_FLOOR_A_MS = 500
+_PAGE_MAX = 1_000
+
+RecordAnswer = Answer | Literal["not_found", "too_many"]
+
+
+class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A device to admit; `token_hash` is the SHA-256 of its token, 32 bytes."""
+
+    device: str
+    token_hash: bytes
+    hardware: str = ""
+
+
+class AttributesPut(msgspec.Struct, frozen=True, kw_only=True):
+    """Attributes as a device sent them; `mode` is merge, replace or remove."""
+
+    mode: str
+    values: dict[str, str]
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a device said. `action` 0 is its newest."""
+
+    environment: str
+    device: str
+    action: int = 0
+    told: Event | AttributesPut
+
+
+class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the desk keeps of a device, in the order of the statement `changed`."""
+
+    change: int
+    number: int
+    environment: str
+    device: str
+    token_hash: bytes
+    wants_attributes: bool
+    installed: int
+    removed: bool
+    action: int
+    state: str
+    cancelling: bool
+
+
+class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
+    """A device as a page shows it, in the order of the statement `page`; times in ms, 0 = never."""
+
+    device: str
+    hardware: str
+    runs: str
+    attributes: str
+    enrolled_ms: int
+    seen_ms: int
+    action: int
+    version: str
+    state: str
+    reason: str
+    deployment: int
+    wave: str
+
+
+class DeviceRegistry:
+    """The registry on one database; may be called from any thread, by many processes."""
+
+    def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._now_ms = now_ms
+        floor = min((now_ms() - _FLOOR_FROM_MS) // _FLOOR_A_MS, ACTION_MAX // 2)
+        with database.write() as session:
+            session.run("device.raise_number", name="action", value=max(floor, 0))
+
+    def enrol(self, environment: str, devices: Iterable[NewDevice]) -> int:
+        """Admit devices in one transaction; those already there are left as they are.
+
+        Returns how many are new. Raises `Refused` for a device name outside the form.
+        """
+        wanted = {checked_name(new.device): new for new in devices}
+        with self._database.write() as session:
+            session.run("device.lock")
+            there = {row[0] for row in session.rows("device.names", environment=environment)}
+            fresh = [new for name, new in wanted.items() if name not in there]
+            if fresh:
+                self._insert(session, environment, fresh)
+        return len(fresh)
+
+    def _insert(self, session: Session, environment: str, fresh: Sequence[NewDevice]) -> None:
+        first = take_numbers(session, "device", len(fresh)) - len(fresh) + 1
+        change = take_numbers(session, "change", 1)
+        now = self._now_ms()
+        session.run_many(
+            "device.insert_device",
+            [
+                {
+                    "number": first + place,
+                    "environment": environment,
+                    "device": new.device,
+                    "hardware": new.hardware,
+                    "token_hash": new.token_hash,
+                    "enrolled_ms": now,
+                    "change": change,
+                }
+                for place, new in enumerate(fresh)
+            ],
+        )
+
+    def set_token(self, environment: str, device: str, token_hash: bytes) -> None:
+        """Replace a device's token. Raises `Refused` when there is no such device."""
+        with self._database.write() as session:
+            session.run("device.lock")
+            changed = session.run(
+                "device.set_token",
+                environment=environment,
+                device=device,
+                token_hash=token_hash,
+                change=take_numbers(session, "change", 1),
+            )
+        if not changed:
+            raise Refused(
+                "device.name.unknown",
+                f"device {device}",
+                expected=f"a device enrolled in {environment}",
+                found="none of that name",
+                remedy="enrol it first",
+            )
+
+    def remove_environment(self, environment: str) -> int:
+        """Forget all devices of a destroyed environment; their reports stay. Returns how many."""
+        with self._database.write() as session:
+            ledger = DeviceLedger(session, self._now_ms())
+            for row in session.rows("device.candidates", environment=environment):
+                ledger.forget(ledger.adopt(environment, row))
+            ledger.finish()
+            change = take_numbers(session, "change", 1)
+            return session.run("device.remove_environment", environment=environment, change=change)
+
+    def record(self, incoming: Sequence[Incoming]) -> list[RecordAnswer]:
+        """Take events in order, in one durable transaction; one answer for each."""
+        with self._database.write() as session:
+            ledger = DeviceLedger(session, self._now_ms())
+            answers = [_record(ledger, one) for one in incoming]
+            ledger.finish()
+        return answers
+
+    def expire(self, limit: int = 1_000) -> int:
+        """Time out actions whose deadline passed; how many."""
+        now = self._now_ms()
+        with self._database.read() as session:
+            due = session.rows("device.due", now_ms=now, limit=limit)
+        if due:
+            self.record(
+                [
+                    Incoming(environment=e, device=d, action=action, told=Expired())
+                    for e, d, _, action in due
+                ]
+            )
+        return len(due)
+
+    def changed(self, since: int) -> list[DeskRow]:
+        """Every device that changed after this change number, oldest first."""
+        with self._database.read() as session:
+            rows = session.rows("device.changed", change=since)
+        return [_desk_row(row) for row in rows]
+
+    def newest_change(self) -> int:
+        """The change number of the newest change."""
+        with self._database.read() as session:
+            row = session.row("device.newest_change")
+        return int(row[0]) if row else 0
+
+    def note_seen(self, seen: Mapping[int, int]) -> None:
+        """Write when devices (by number) were last seen, UTC ms. Not durable: a poll repairs it."""
+        rows = [{"number": n, "seen_ms": seen[n]} for n in sorted(seen)]
+        with self._database.write(durable=False) as session:
+            session.run_many("device.insert_seen", rows)
+
+    def offer(self, number: int, action: int, messages_max: int) -> Offer | None:
+        """One of the device's actions with its image; None when it is not the device's."""
+        with self._database.read() as session:
+            row = session.row("device.offer", action=action, number=number)
+            if row is None:
+                return None
+            found = (
+                session.rows("device.messages", number=number, action=action, limit=messages_max)
+                if messages_max
+                else []
+            )
+        return Offer(
+            action=action,
+            state=row[0],
+            firmware=msgspec.json.decode(row[1], type=Firmware),
+            messages=tuple(line[0] for line in found),
+        )
+
+    def page(self, environment: str, after: str = "", limit: int = 100) -> list[DeviceSummary]:
+        """Devices by name from `after` on, at most 1,000."""
+        with self._database.read() as session:
+            rows = session.rows(
+                "device.page", environment=environment, after=after, limit=min(limit, _PAGE_MAX)
+            )
+        return [DeviceSummary(*row) for row in rows]
+
+    def timeline(self, environment: str, device: str, limit: int = 100) -> list[bytes]:
+        """The device's reports, newest first, as the canonical bytes a batch holds."""
+        with self._database.read() as session:
+            rows = session.rows(
+                "device.timeline",
+                environment=environment,
+                device=device,
+                before=2**53,
+                limit=min(limit, _PAGE_MAX),
+            )
+        return [bytes(row[0]) for row in rows]
+
+    def runs(self, environment: str) -> dict[str, int]:
+        """How many devices last said they run each version; "" is: not known."""
+        with self._database.read() as session:
+            return {row[0]: row[1] for row in session.rows("device.runs", environment=environment)}
+
+    def states(self, environment: str, deployment: int) -> dict[str, dict[str, int]]:
+        """Live counters by wave and state: for pages, never for a rule."""
+        counters: dict[str, dict[str, int]] = {}
+        with self._database.read() as session:
+            rows = session.rows("device.states", environment=environment, deployment=deployment)
+        for wave, state, count in rows:
+            counters.setdefault(wave, {})[state] = count
+        return counters
+
+
+def _desk_row(row: Row) -> DeskRow:
+    # PostgreSQL gives a memoryview for bytes, and both give 0 or 1 for booleans.
+    values = (
+        *row[:4],
+        bytes(row[4]),
+        bool(row[5]),
+        row[6],
+        bool(row[7]),
+        *row[8:10],
+        bool(row[10]),
+    )
+    return DeskRow(*values)
+
+
+def checked_name(device: str) -> str:
+    """The device's name itself. Raises `Refused` when it could not be part of a path."""
+    plain = device.isprintable() and device.isascii() and not set(device) & set('/\\ ?#%"')
+    if not device or len(device) > DEVICE_LENGTH_MAX or not plain or device in (".", ".."):
+        raise Refused(
+            "device.name.input",
+            f"device {device[:40]!r}",
+            expected=f"1 to {DEVICE_LENGTH_MAX} printable ASCII characters, no space or / \\ ? # %",
+            found=repr(device[:40]),
+            remedy="name the device by its serial number or hardware address",
+        )
+    return device
+
+
+def _record(ledger: DeviceLedger, one: Incoming) -> RecordAnswer:
+    device = ledger.device(one.environment, one.device)
+    if device is None:
+        return "not_found"
+    if isinstance(one.told, AttributesPut):
+        fits = ledger.attributes(device, one.told.mode, one.told.values)
+        return "taken" if fits else "too_many"
+    return _record_event(ledger, device, one.action, one.told)
+
+
+def _record_event(
+    ledger: DeviceLedger, device: DeviceRow, number: int, event: Event
+) -> RecordAnswer:
+    action = ledger.action(device, number)
+    if action is None:
+        return "not_found"
+    if isinstance(event, Feedback | CancelFeedback | Attributes | Expired):
+        return ledger.apply(device, action, event).answer
+    # Reading an offer or beginning a download moves only the action that is offered now.
+    return ledger.apply(device, action, event).answer if device.action == number else "taken"

@@ -1,0 +1,117 @@
+-- Devices: registry, actions, reports and their batches. `device_numbers` hands out numbers that
+-- are never used twice; every writer takes its row `lock` first, so numbers appear in order.
+CREATE TABLE IF NOT EXISTS device_numbers (
+    name   TEXT PRIMARY KEY,
+    value  BIGINT NOT NULL
+);
+INSERT INTO device_numbers (name, value)
+VALUES ('lock', 0), ('device', 0), ('action', 0), ('report', 0), ('change', 0)
+ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS devices (
+    number           BIGINT PRIMARY KEY,
+    environment      TEXT NOT NULL,
+    device           TEXT NOT NULL,
+    hardware         TEXT NOT NULL,
+    token_hash       BYTEA NOT NULL,
+    enrolled_ms      BIGINT NOT NULL,
+    attributes       TEXT NOT NULL,
+    attributes_ms    BIGINT NOT NULL,
+    wants_attributes BIGINT NOT NULL,
+    action           BIGINT NOT NULL,
+    installed        BIGINT NOT NULL,
+    runs             TEXT NOT NULL,
+    removed          BIGINT NOT NULL,
+    change           BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS devices_by_name ON devices (environment, device)
+    WHERE removed = 0;
+CREATE INDEX IF NOT EXISTS devices_by_change ON devices (change);
+
+CREATE TABLE IF NOT EXISTS device_firmware (
+    digest  TEXT PRIMARY KEY,
+    record  TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS device_actions (
+    action       BIGINT PRIMARY KEY,
+    number       BIGINT NOT NULL,
+    environment  TEXT NOT NULL,
+    device       TEXT NOT NULL,
+    deployment   BIGINT NOT NULL,
+    wave         TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    release      TEXT NOT NULL,
+    firmware     TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    cancelling   BIGINT NOT NULL,
+    progress     BIGINT NOT NULL,
+    reason       TEXT NOT NULL,
+    assigned_ms  BIGINT NOT NULL,
+    changed_ms   BIGINT NOT NULL,
+    deadline_ms  BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS device_actions_by_deployment
+    ON device_actions (environment, deployment, action);
+CREATE INDEX IF NOT EXISTS device_actions_by_device ON device_actions (number, action);
+CREATE INDEX IF NOT EXISTS device_actions_due ON device_actions (deadline_ms)
+    WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported');
+
+CREATE TABLE IF NOT EXISTS device_reports (
+    report       BIGINT PRIMARY KEY,
+    environment  TEXT NOT NULL,
+    number       BIGINT NOT NULL,
+    action       BIGINT NOT NULL,
+    deployment   BIGINT NOT NULL,
+    wave         TEXT NOT NULL,
+    from_state   TEXT NOT NULL,
+    to_state     TEXT NOT NULL,
+    ran          TEXT NOT NULL,
+    runs         TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    time_ms      BIGINT NOT NULL,
+    body         BYTEA NOT NULL
+);
+CREATE INDEX IF NOT EXISTS device_reports_by_environment ON device_reports (environment, report);
+CREATE INDEX IF NOT EXISTS device_reports_by_device ON device_reports (number, report);
+
+CREATE TABLE IF NOT EXISTS device_batches (
+    environment   TEXT NOT NULL,
+    first_report  BIGINT NOT NULL,
+    last_report   BIGINT NOT NULL,
+    deployment    BIGINT NOT NULL,
+    record        TEXT NOT NULL,
+    journal_index BIGINT NOT NULL,
+    PRIMARY KEY (environment, first_report)
+);
+CREATE INDEX IF NOT EXISTS device_batches_by_deployment
+    ON device_batches (environment, deployment, last_report);
+
+CREATE TABLE IF NOT EXISTS device_seen (
+    number   BIGINT PRIMARY KEY,
+    seen_ms  BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS device_rollouts (
+    environment  TEXT NOT NULL,
+    deployment   BIGINT NOT NULL,
+    release      TEXT NOT NULL,
+    firmware     TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    status       TEXT NOT NULL,
+    started_ms   BIGINT NOT NULL,
+    PRIMARY KEY (environment, deployment)
+);
+
+CREATE TABLE IF NOT EXISTS device_fences (
+    environment  TEXT PRIMARY KEY,
+    fence        BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS device_receipts (
+    environment  TEXT NOT NULL,
+    operation    TEXT NOT NULL,
+    outcome      TEXT NOT NULL,
+    PRIMARY KEY (environment, operation)
+);

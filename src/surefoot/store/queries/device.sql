@@ -1,0 +1,175 @@
+-- name: lock
+UPDATE device_numbers SET value = value + 1 WHERE name = 'lock'
+
+-- name: take_numbers
+UPDATE device_numbers SET value = value + :count WHERE name = :name RETURNING value
+
+-- name: raise_number
+UPDATE device_numbers SET value = :value WHERE name = :name AND value < :value
+
+-- name: insert_device
+INSERT INTO devices (number, environment, device, hardware, token_hash, enrolled_ms, attributes,
+    attributes_ms, wants_attributes, action, installed, runs, removed, change)
+VALUES (:number, :environment, :device, :hardware, :token_hash, :enrolled_ms, '{}',
+    0, 1, 0, 0, '', 0, :change)
+
+-- name: names
+SELECT device FROM devices WHERE environment = :environment AND removed = 0
+
+-- name: device
+SELECT number, hardware, attributes, attributes_ms, wants_attributes, action, installed, runs
+FROM devices WHERE environment = :environment AND device = :device AND removed = 0
+
+-- name: update_device
+UPDATE devices SET attributes = :attributes, attributes_ms = :attributes_ms,
+    wants_attributes = :wants_attributes, action = :action, installed = :installed, runs = :runs,
+    change = :change
+WHERE number = :number
+
+-- name: set_token
+UPDATE devices SET token_hash = :token_hash, change = :change
+WHERE environment = :environment AND device = :device AND removed = 0
+
+-- name: remove_environment
+UPDATE devices SET removed = 1, change = :change WHERE environment = :environment AND removed = 0
+
+-- name: changed
+SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attributes, d.installed,
+    d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0)
+FROM devices d LEFT JOIN device_actions a ON a.action = d.action
+WHERE d.change > :change ORDER BY d.change
+
+-- name: newest_change
+SELECT value FROM device_numbers WHERE name = 'change'
+
+-- name: page
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    d.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, '')
+FROM devices d LEFT JOIN device_actions a ON a.action = d.action
+    LEFT JOIN device_seen s ON s.number = d.number
+WHERE d.environment = :environment AND d.removed = 0 AND d.device > :after
+ORDER BY d.device LIMIT :limit
+
+-- name: timeline
+SELECT r.body FROM device_reports r JOIN devices d ON d.number = r.number
+WHERE d.environment = :environment AND d.device = :device AND d.removed = 0
+    AND r.report < :before
+ORDER BY r.report DESC LIMIT :limit
+
+-- name: runs
+SELECT runs, COUNT(*) FROM devices WHERE environment = :environment AND removed = 0
+GROUP BY runs ORDER BY runs
+
+-- name: states
+SELECT wave, state, COUNT(*) FROM device_actions
+WHERE environment = :environment AND deployment = :deployment
+GROUP BY wave, state ORDER BY wave, state
+
+-- name: insert_seen
+INSERT INTO device_seen (number, seen_ms) VALUES (:number, :seen_ms)
+ON CONFLICT (number) DO UPDATE SET seen_ms = EXCLUDED.seen_ms
+
+-- name: insert_firmware
+INSERT INTO device_firmware (digest, record) VALUES (:digest, :record)
+ON CONFLICT (digest) DO UPDATE SET record = EXCLUDED.record
+
+-- name: firmware
+SELECT record FROM device_firmware WHERE digest = :digest
+
+-- name: action
+SELECT action, number, deployment, wave, kind, firmware, version, state, cancelling, progress,
+    reason, deadline_ms
+FROM device_actions WHERE action = :action AND number = :number
+
+-- name: offer
+SELECT a.state, f.record FROM device_actions a JOIN device_firmware f ON f.digest = a.firmware
+WHERE a.action = :action AND a.number = :number
+
+-- name: messages
+SELECT reason FROM device_reports WHERE number = :number AND action = :action AND reason <> ''
+ORDER BY report DESC LIMIT :limit
+
+-- name: insert_action
+INSERT INTO device_actions (action, number, environment, device, deployment, wave, kind, release,
+    firmware, version, state, cancelling, progress, reason, assigned_ms, changed_ms, deadline_ms)
+VALUES (:action, :number, :environment, :device, :deployment, :wave, :kind, :release,
+    :firmware, :version, :state, 0, 0, :reason, :time_ms, :time_ms, :deadline_ms)
+
+-- name: update_action
+UPDATE device_actions SET state = :state, cancelling = :cancelling, progress = :progress,
+    reason = :reason, changed_ms = :time_ms
+WHERE action = :action
+
+-- name: insert_report
+INSERT INTO device_reports (report, environment, number, action, deployment, wave, from_state,
+    to_state, ran, runs, reason, time_ms, body)
+VALUES (:report, :environment, :number, :action, :deployment, :wave, :from_state,
+    :to_state, :ran, :runs, :reason, :time_ms, :body)
+
+-- name: candidates
+SELECT number, device, hardware, attributes, attributes_ms, wants_attributes, action, installed, runs
+FROM devices WHERE environment = :environment AND removed = 0
+
+-- name: in_rollout
+SELECT device, action, state, kind FROM device_actions
+WHERE environment = :environment AND deployment = :deployment ORDER BY action
+
+-- name: due
+SELECT environment, device, number, action FROM device_actions
+WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported')
+    AND deadline_ms <= :now_ms
+ORDER BY deadline_ms LIMIT :limit
+
+-- name: start_rollout
+INSERT INTO device_rollouts (environment, deployment, release, firmware, version, status,
+    started_ms)
+VALUES (:environment, :deployment, :release, :firmware, :version, 'running', :now_ms)
+ON CONFLICT (environment, deployment) DO NOTHING
+
+-- name: end_rollout
+UPDATE device_rollouts SET status = :status
+WHERE environment = :environment AND deployment = :deployment
+
+-- name: newest_rollouts
+SELECT deployment, release, firmware, version, status FROM device_rollouts
+WHERE environment = :environment ORDER BY deployment DESC LIMIT :limit
+
+-- name: raise_fence
+INSERT INTO device_fences (environment, fence) VALUES (:environment, :fence)
+ON CONFLICT (environment) DO UPDATE SET fence = EXCLUDED.fence
+
+-- name: fence
+SELECT fence FROM device_fences WHERE environment = :environment
+
+-- name: insert_receipt
+INSERT INTO device_receipts (environment, operation, outcome)
+VALUES (:environment, :operation, :outcome)
+
+-- name: receipt
+SELECT outcome FROM device_receipts WHERE environment = :environment AND operation = :operation
+
+-- name: receipts
+SELECT operation, outcome FROM device_receipts WHERE environment = :environment ORDER BY operation
+
+-- name: newest_batch
+SELECT record, journal_index FROM device_batches
+WHERE environment = :environment ORDER BY last_report DESC LIMIT 1
+
+-- name: newest_batch_of
+SELECT record, journal_index FROM device_batches
+WHERE environment = :environment AND deployment = :deployment ORDER BY last_report DESC LIMIT 1
+
+-- name: unsealed
+SELECT report, deployment, wave, from_state, to_state, ran, runs, body FROM device_reports
+WHERE environment = :environment AND report > :after ORDER BY report LIMIT :limit
+
+-- name: insert_batch
+INSERT INTO device_batches (environment, first_report, last_report, deployment, record,
+    journal_index)
+VALUES (:environment, :first_report, :last_report, :deployment, :record, -1)
+ON CONFLICT DO NOTHING
+
+-- name: mark_batch
+UPDATE device_batches SET journal_index = :journal_index
+WHERE environment = :environment AND first_report = :first_report AND journal_index = -1
