@@ -2,34 +2,41 @@
 
 Keeps: commit, then sign, then act. A batch is one transaction of entries, their states and a seal
 with the root and the heads map; the committed root is then signed, and only a signed receipt is
-returned. Does not: know what a body means, or act.
+returned. Any failure after folding began throws the world in memory away; it is folded again from
+what is stored, which is also how a start works. A journal that disagrees with its own rules or with
+the last checkpoint outside is opened read-only with an alarm.
+Durability: what a receipt names survives a crash. Repeatability: `transact` is not; after `Failed`
+the batch may be in, so decide again on the world. Concurrency: threads, and on PostgreSQL
+processes, one at a time. Does not: know what a body means, or act.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
-from surefoot.core.errors import Corrupt
-from surefoot.trust.digest import Digest
-from surefoot.trust.entry import Actor, Draft, Entry, Plain
+from surefoot.core.errors import Corrupt, Failed, Refused
+from surefoot.journal.checkpoint import CheckpointFile, CheckpointSigner
+from surefoot.journal.history import History
+from surefoot.journal.memory import Memory, load
+from surefoot.journal.seal import Batch, Folding, check_drafts, write_up
+from surefoot.journal.source import DatabaseSource
+from surefoot.journal.verify import columns_of, verify_live
+from surefoot.store.database import Database, Session, Value
+from surefoot.trust.entry import Actor, Draft, Entry, Seal
+
+__all__ = ["Folding", "Log", "Receipt"]
 
 T = TypeVar("T")
-
-
-class Folding(Protocol):
-    """The world: a fold of the entries, changed by `apply` alone."""
-
-    def apply(self, entry: Entry) -> None:
-        """Fold one entry; `entry.state` may be empty, since the state is computed after."""
-
-    def state(self, stream: str) -> Plain:
-        """The complete state of the stream after the last `apply`."""
-
-
 W = TypeVar("W", bound=Folding)
+
+_LOCK = "journal"
+_POLL_SECONDS = 0.2
+_SERVER = Actor(type="machine", id="surefoot", auth="self")
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,20 +53,41 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     indices: tuple[int, ...]
 
 
-class Log(Generic[W]):
+class Log(History, Generic[W]):
     """See the module; all methods may be called from any thread."""
 
     def __init__(
         self,
-        database: Any,
-        signer: Any,
+        database: Database,
+        signer: CheckpointFile,
         make_world: Callable[[], W],
         now_ms: Callable[[], int],
         *,
         free_bytes_min: int = 64 * 1024 * 1024,
+        adopt: bool = False,
         fault: Callable[[str], None] = lambda place: None,
     ) -> None:
+        """Open and catch up; sign what a crash left unsigned.
+
+        A `CheckpointFile` that is no signer opens for questions only. `adopt` accepts the
+        database's own newest checkpoint when this machine has no checkpoint file yet (a process
+        that joins others on PostgreSQL). `fault` is called at named places, for crash tests.
+        """
+        super().__init__(database)
+        self._signer = signer
+        self._make_world = make_world
+        self._now_ms = now_ms
+        self._free_bytes_min = free_bytes_min
+        self._adopt = adopt
+        self._fault = fault
+        self._mutex = threading.RLock()
+        self._changed = threading.Condition()
+        self._memory: Memory[W] | None = None
+        self._note = ""
+        self._size = 0
         self.alarm: Corrupt | None = None
+        with self._mutex:
+            self._open()
 
     def transact(
         self, decide: Callable[[W], Sequence[Draft]], actor: Actor, request: str
@@ -67,50 +95,219 @@ class Log(Generic[W]):
         """Decide under the writer lock on the caught-up world and write the drafts as one batch.
 
         An exception from `decide` changes nothing; no drafts give None. The receipt is signed.
-        Raises `Corrupt` in read-only mode, `Failed("store.disk.full")`.
+        Raises `Corrupt` in read-only mode, `Failed("store.disk.full")` before anything changed.
         """
-        raise NotImplementedError
-
-    def read(self, question: Callable[[W], T]) -> T:
-        """Answer from the caught-up world, under the lock; do not keep the world."""
-        raise NotImplementedError
-
-    def size(self) -> int:
-        raise NotImplementedError
-
-    def checkpoint(self) -> str:
-        """The newest signed checkpoint, a C2SP note."""
-        raise NotImplementedError
-
-    def entries(self, first: int, limit: int) -> list[Entry]:
-        """Entries (no seals) from tree position `first` on."""
-        raise NotImplementedError
-
-    def stream_entries(
-        self, stream: str, first_n: int, limit: int, newest: bool = False
-    ) -> list[Entry]:
-        """Entries of one stream from `first_n` up; with `newest` the last ones, newest first."""
-        raise NotImplementedError
-
-    def entry_at(self, stream: str, time_ms: int) -> Entry | None:
-        """The stream's last entry at or before this time."""
-        raise NotImplementedError
-
-    def state_at(self, stream: str, time_ms: int) -> tuple[Entry, Plain] | None:
-        """That entry and the state it proves."""
-        raise NotImplementedError
-
-    def state(self, digest: Digest) -> Plain:
-        """A state by its digest. Raises `Failed` when missing, `Corrupt` when it differs."""
-        raise NotImplementedError
-
-    def streams(self) -> list[str]:
-        raise NotImplementedError
+        with self._mutex:
+            signer = self._writable()
+            with self._database.exclusive(_LOCK):
+                memory = self._caught_up()
+                self._settle(signer, memory)
+                drafts = tuple(decide(memory.world))
+                if not drafts:
+                    return None
+                check_drafts(drafts, actor, request)
+                return self._append(signer, memory, drafts, actor, request)
 
     def heartbeat(self) -> Receipt:
         """Seal and checkpoint while idle: bounds the time uncertainty of answers."""
-        raise NotImplementedError
+        with self._mutex:
+            signer = self._writable()
+            with self._database.exclusive(_LOCK):
+                memory = self._caught_up()
+                self._settle(signer, memory)
+                return self._append(signer, memory, (), _SERVER, "heartbeat")
+
+    def read(self, question: Callable[[W], T]) -> T:
+        """Answer from the caught-up world, under the lock; do not keep the world.
+
+        With an alarm, the answer is from the entries before the first bad one.
+        """
+        with self._mutex:
+            return question(self._caught_up().world)
+
+    def size(self) -> int:
+        """Leaves in the tree, seals included."""
+        with self._mutex:
+            return self._caught_up().chain.size
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint, a C2SP note; empty before the first."""
+        with self._mutex:
+            if self._database.kind == "postgres" or not self._note:
+                self._note = DatabaseSource(self._database).checkpoint() or ""
+            return self._note
 
     def wait_for_change(self, size: int, timeout_seconds: float) -> int:
         """Wait until the tree is larger than `size`, or the timeout; return its size."""
-        raise NotImplementedError
+        deadline = time.monotonic() + timeout_seconds
+        shared = self._database.kind == "postgres"
+        while True:
+            found = self._head_size() if shared else self._size
+            left = deadline - time.monotonic()
+            if found > size or left <= 0:
+                return found
+            with self._changed:
+                if self._size <= size:
+                    self._changed.wait(min(left, _POLL_SECONDS) if shared else left)
+
+    def _writable(self) -> CheckpointSigner:
+        """The signer, when a batch may be written now."""
+        if self.alarm is not None:
+            raise self.alarm
+        if not isinstance(self._signer, CheckpointSigner):
+            raise Refused(
+                "journal.reader.only",
+                "journal",
+                expected="a journal opened by the server",
+                found="one opened for questions",
+                remedy="send the command to the server",
+            )
+        free = self._database.free_bytes()
+        if free is not None and free < self._free_bytes_min:
+            raise Failed(
+                "store.disk.full",
+                "journal",
+                expected=f"at least {self._free_bytes_min} bytes free",
+                found=f"{free} bytes",
+                remedy="free some space; nothing was changed",
+            )
+        return self._signer
+
+    def _open(self) -> None:
+        """Catch up; on anything that disagrees, find the first bad thing and go read-only."""
+        try:
+            memory = self._caught_up()
+            self._compare_last(memory)
+        except Corrupt as error:
+            self._raise_alarm(error)
+            return
+        if isinstance(self._signer, CheckpointSigner):
+            with self._database.exclusive(_LOCK):
+                self._settle(self._signer, self._caught_up())
+
+    def _raise_alarm(self, error: Corrupt) -> None:
+        path = self._signer.path if self._signer.path.exists() else None
+        report = verify_live(self._database, self._signer.verifier.text(), path)
+        self.alarm = report.error() or error
+        first_bad = report.problems[0].index if report.problems else -1
+        limit = first_bad if first_bad >= 0 else None
+        self._memory = load(DatabaseSource(self._database), self._make_world(), limit)
+        self._size = self._memory.chain.size
+
+    def _caught_up(self) -> Memory[W]:
+        """The world and the tree, with what other processes wrote. Raises `Corrupt`."""
+        if self.alarm is not None and self._memory is not None:
+            return self._memory
+        memory, self._memory = self._memory, None
+        if memory is None:
+            memory = load(DatabaseSource(self._database), self._make_world())
+        memory.catch_up(DatabaseSource(self._database))
+        self._memory = memory
+        self._size = memory.chain.size
+        return memory
+
+    def _compare_last(self, memory: Memory[W]) -> None:
+        """The last signed checkpoints, outside and inside, must be in the tree."""
+        last = self._signer.last()
+        stored = memory.stored_checkpoint(DatabaseSource(self._database), self._signer.verifier)
+        if last is None and stored is not None and not self._adopt:
+            raise Corrupt(
+                "journal.checkpoint.missing",
+                f"last checkpoint in {self._signer.path}",
+                expected=f"a checkpoint of size {stored.size} or before",
+                found="no file",
+                remedy="put the file back; it must never be deleted with the database",
+            )
+        if last is not None:
+            memory.compare(last, f"last checkpoint in {self._signer.path}")
+
+    def _settle(self, signer: CheckpointSigner, memory: Memory[W]) -> None:
+        """Sign what was committed by a process that crashed before it signed."""
+        size = memory.chain.size
+        if size and memory.signed_size != size:
+            stored = memory.stored_checkpoint(DatabaseSource(self._database), signer.verifier)
+            if stored is None or stored.size != size:
+                self._sign(signer, memory)
+            memory.signed_size = size
+
+    def _append(
+        self,
+        signer: CheckpointSigner,
+        memory: Memory[W],
+        drafts: Sequence[Draft],
+        actor: Actor,
+        request: str,
+    ) -> Receipt:
+        self._memory = None  # whatever fails from here on, the world is folded again
+        before = memory.chain.size
+        batch = write_up(memory.chain, memory.world, drafts, actor, request, self._now_ms())
+        root = memory.chain.tree.root()
+        with self._database.write() as session:
+            self._fault("append:before")
+            _store(session, batch)
+            _move_head(session, before, memory.chain.size, root.hex())
+            self._fault("append:written")
+        self._fault("append:committed")
+        note = self._sign(signer, memory)
+        memory.signed_size = memory.chain.size
+        self._memory = memory
+        with self._changed:
+            self._size = memory.chain.size
+            self._changed.notify_all()
+        return Receipt(
+            first=before,
+            size=memory.chain.size,
+            root=root.hex(),
+            checkpoint=note,
+            time_ms=batch.seal.time_ms,
+            indices=tuple(entry.index for entry in batch.entries),
+        )
+
+    def _sign(self, signer: CheckpointSigner, memory: Memory[W]) -> str:
+        """A crash before or in here leaves a committed root that the next start signs."""
+        note = signer.sign(memory.chain.size, memory.chain.tree.root())
+        self._fault("append:signed")
+        with self._database.write(durable=False) as session:
+            session.run("journal.insert_checkpoint", size=memory.chain.size, note=note)
+        self._fault("append:stored")
+        self._note = note
+        return note
+
+    def _head_size(self) -> int:
+        with self._database.read() as session:
+            row = session.row("journal.head")
+        return 0 if row is None else int(row[0])
+
+
+def _store(session: Session, batch: Batch) -> None:
+    leaves: tuple[Entry | Seal, ...] = (*batch.entries, batch.seal)
+    rows: list[dict[str, Value]] = []
+    for leaf in leaves:
+        stream, n, kind, time_ms = columns_of(leaf)
+        rows.append(
+            {
+                "idx": leaf.index,
+                "stream": stream,
+                "n": n,
+                "kind": kind,
+                "time_ms": time_ms,
+                "raw": leaf.raw,
+            }
+        )
+    session.run_many("journal.insert_entry", rows)
+    states: list[dict[str, Value]] = [
+        {"digest": digest, "content": content} for digest, content in batch.states.items()
+    ]
+    if states:
+        session.run_many("journal.insert_state", states)
+
+
+def _move_head(session: Session, old: int, size: int, root: str) -> None:
+    if session.run("journal.move_head", old=old, size=size, root=root) != 1:
+        raise Failed(
+            "journal.head.moved",
+            "head of the journal",
+            expected=f"size {old}",
+            found="another size",
+            remedy="another process wrote without the lock; the batch was not written: try again",
+        )

@@ -19,6 +19,9 @@ else:
 
 _INTEGER_MAX = 2**53 - 1
 _DEPTH_MAX = 32
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
+)
 
 
 class NotCanonical(ValueError):
@@ -31,9 +34,7 @@ def encode(value: object) -> bytes:
     Raises `NotCanonical` for anything the profile leaves out.
     """
     _check(value, 0)
-    return json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def parse(content: bytes) -> JSON:

@@ -33,7 +33,7 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ACTOR_TYPES = ("person", "machine", "device")
 
-_SEAL_FIELDS = frozenset(["v", "kind", "covers", "root", "heads", "streams", "time"])
+_SEAL_FIELDS = frozenset(["v", "kind", "covers", "root", "heads", "streams", "time", "clamped_ms"])
 _ENTRY_FIELDS = frozenset(["v", "kind", "stream", "n", "time", "actor", "request", "body"]) | {
     "state",
     "state_schema",
@@ -89,7 +89,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """The leaf that ends a batch: root of the `covers` leaves before it and of the heads map."""
+    """The leaf that ends a batch: root of the `covers` leaves before it and of the heads map.
+
+    `clamped_ms` says by how much the clock was behind the entry before, whose time was then used.
+    """
 
     index: int
     v: int = VERSION
@@ -98,7 +101,40 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     heads: str
     streams: int
     time_ms: int
+    clamped_ms: int = 0
     raw: bytes = b""
+
+
+class _StoredEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    v: int
+    kind: str
+    stream: str
+    n: int
+    time: str
+    actor: Actor
+    request: str
+    body: Plain
+    state: Digest
+    state_schema: int
+    evidence: tuple[Digest, ...]
+    reason: str
+    prev: str | None = None
+
+
+class _StoredSeal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    v: int
+    kind: str
+    covers: int
+    root: str
+    heads: str
+    streams: int
+    time: str
+    clamped_ms: int
+
+
+_ENTRIES = msgspec.json.Decoder(_StoredEntry)
+_SEALS = msgspec.json.Decoder(_StoredSeal)
+_SEAL_START = b'{"clamped_ms":'
 
 
 def build(entry: Entry) -> bytes:
@@ -138,6 +174,7 @@ def build_seal(seal: Seal) -> bytes:
             "heads": seal.heads,
             "streams": seal.streams,
             "time": text_of_time(seal.time_ms),
+            "clamped_ms": seal.clamped_ms,
         }
     )
 
@@ -148,6 +185,20 @@ def parse(index: int, raw: bytes) -> Entry | Seal:
     if fields.get("kind") == SEAL:
         return _parse_seal(index, raw, fields)
     return _parse_entry(index, raw, fields)
+
+
+def read_stored(index: int, raw: bytes) -> Entry | Seal:
+    """As `parse`, ten times faster, checking types but not that the bytes are canonical.
+
+    For bytes whose tree is compared with a signed root afterwards: those were built here.
+    Raises `NotAnEntry`.
+    """
+    try:
+        if raw.startswith(_SEAL_START):
+            return _stored_seal(index, raw, _SEALS.decode(raw))
+        return _stored_entry(index, raw, _ENTRIES.decode(raw))
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise NotAnEntry(str(error)) from None
 
 
 def check_draft(draft: Draft) -> None:
@@ -175,6 +226,40 @@ def time_of_text(text: str) -> int:
     except ValueError:
         raise NotAnEntry(f"time does not exist: {text!r}") from None
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _stored_entry(index: int, raw: bytes, found: _StoredEntry) -> Entry:
+    return Entry(
+        index=index,
+        v=found.v,
+        kind=found.kind,
+        stream=found.stream,
+        n=found.n,
+        prev=found.prev,
+        time_ms=time_of_text(found.time),
+        actor=found.actor,
+        request=found.request,
+        body=found.body,
+        state=found.state,
+        state_schema=found.state_schema,
+        evidence=found.evidence,
+        reason=found.reason,
+        raw=raw,
+    )
+
+
+def _stored_seal(index: int, raw: bytes, found: _StoredSeal) -> Seal:
+    return Seal(
+        index=index,
+        v=found.v,
+        covers=found.covers,
+        root=found.root,
+        heads=found.heads,
+        streams=found.streams,
+        time_ms=time_of_text(found.time),
+        clamped_ms=found.clamped_ms,
+        raw=raw,
+    )
 
 
 def _bounded(fields: dict[str, object]) -> bytes:
@@ -275,6 +360,7 @@ def _check_seal(seal: Seal) -> None:
     _need(bool(_HASH.fullmatch(seal.heads)), "heads")
     _need(0 <= seal.streams <= seal.covers, "streams")
     _need(0 <= seal.time_ms <= 253402300799999, "time")
+    _need(0 <= seal.clamped_ms <= _INTEGER_MAX, "clamped_ms")
 
 
 def _need(holds: bool, field: str) -> None:

@@ -18,7 +18,8 @@ INSERT INTO checkpoints (size, note) VALUES (:size, :note) ON CONFLICT DO NOTHIN
 SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1
 
 -- name: leaves_from
-SELECT idx, raw FROM entries WHERE idx >= :first ORDER BY idx LIMIT :limit
+SELECT idx, raw, stream, n, kind, time_ms FROM entries WHERE idx >= :first
+ORDER BY idx LIMIT :limit
 
 -- name: entries_from
 SELECT idx, raw FROM entries WHERE idx >= :first AND stream IS NOT NULL ORDER BY idx LIMIT :limit
@@ -42,5 +43,9 @@ SELECT digest, content FROM states WHERE digest > :digest ORDER BY digest LIMIT 
 -- name: streams
 SELECT DISTINCT stream FROM entries WHERE stream IS NOT NULL ORDER BY stream
 
--- name: rows_columns
-SELECT idx, stream, n, kind, time_ms FROM entries WHERE idx >= :first ORDER BY idx LIMIT :limit
+-- name: checkpoints_after
+SELECT size, note FROM checkpoints WHERE size > :size ORDER BY size LIMIT :limit
+
+-- name: entries_before
+SELECT idx, raw FROM entries WHERE idx < :before AND stream IS NOT NULL
+ORDER BY idx DESC LIMIT :limit

@@ -1,0 +1,117 @@
+"""The signer of checkpoints, and the file outside the database that remembers the last one.
+
+Keeps: never two roots for one size and never a smaller size; the file is durable before the
+signature is given out, so a database put back from a backup is seen at the next start. Ed25519 is
+deterministic and a checkpoint holds no time: signing the same again gives the same note.
+Concurrency: processes on one machine may share the file, under the journal's writer lock.
+Does not: look into the tree. Source: c2sp.org/tlog-checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from surefoot.core.errors import Corrupt, Failed
+from surefoot.trust.note import (
+    NOTE_BYTES_MAX,
+    Checkpoint,
+    NotANote,
+    SignerKey,
+    VerifierKey,
+    open_checkpoint,
+)
+
+
+class CheckpointFile:
+    """The last signed checkpoint of a log, in a file."""
+
+    def __init__(self, verifier: VerifierKey, path: Path) -> None:
+        self.verifier = verifier
+        self.path = path
+        self._seen: tuple[bytes, Checkpoint] | None = None
+
+    def last(self) -> Checkpoint | None:
+        """The checkpoint in the file, None when there is no file.
+
+        Raises `Corrupt("journal.checkpoint.signature")` when it is not the log's own.
+        """
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(NOTE_BYTES_MAX + 1)
+        except FileNotFoundError:
+            return None
+        if self._seen is None or self._seen[0] != content:
+            self._seen = (content, self._opened(content))
+        return self._seen[1]
+
+    def _opened(self, content: bytes) -> Checkpoint:
+        try:
+            return open_checkpoint(content.decode(), self.verifier)
+        except (NotANote, UnicodeDecodeError) as error:
+            raise Corrupt(
+                "journal.checkpoint.signature",
+                f"last checkpoint in {self.path}",
+                expected=f"a checkpoint signed by {self.verifier.text()}",
+                found=str(error),
+                remedy="put the last good checkpoint file back; look for who changed it",
+            ) from None
+
+
+class CheckpointSigner(CheckpointFile):
+    """Signs checkpoints of a log and remembers the last."""
+
+    def __init__(self, key: SignerKey, path: Path) -> None:
+        super().__init__(key.verifier, path)
+        self._key = key
+
+    def sign(self, size: int, root: bytes) -> str:
+        """The signed checkpoint of this size and root; the file is durable when this returns.
+
+        Raises `Corrupt("journal.checkpoint.equivocation")` for another root of the last size or
+        for a smaller size, `Failed("store.disk.full")` when the file cannot be written.
+        """
+        last = self.last()
+        if last is not None and (size < last.size or (size == last.size and root != last.root)):
+            raise Corrupt(
+                "journal.checkpoint.equivocation",
+                f"checkpoint of size {size}",
+                expected=f"a tree that continues size {last.size}, root {last.root.hex()}",
+                found=f"size {size}, root {root.hex()}",
+                remedy="the database is older than, or differs from, what was signed: "
+                "restore the newest copy",
+            )
+        checkpoint = Checkpoint(origin=self.verifier.name, size=size, root=root)
+        note = self._key.sign(checkpoint.text())
+        if checkpoint != last:
+            self._keep(note.encode())
+            self._seen = (note.encode(), checkpoint)
+        return note
+
+    def _keep(self, content: bytes) -> None:
+        """Replace the file. A crash before the rename leaves the old, good file."""
+        partial = self.path.with_name(self.path.name + ".partial")
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+            _sync_directory(self.path.parent)
+        except OSError as error:
+            raise Failed(
+                "store.disk.full",
+                f"last checkpoint in {self.path}",
+                expected="room and right to write",
+                found=error.strerror or str(error),
+                remedy="free some space or correct the directory's owner, then try again",
+            ) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,110 @@
+"""Questions about what is in the journal, answered from the tables by index.
+
+Keeps: an entry is parsed from its stored bytes, a state compared with its digest. Does not: write,
+prove, or need the world in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from surefoot.core.errors import Corrupt, Failed
+from surefoot.store.database import Database, Row
+from surefoot.trust import canonical
+from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.entry import Entry, NotAnEntry, Plain, parse
+
+LIMIT_MAX = 10_000
+
+
+class History:
+    """Reads of the journal's tables; any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def entries(self, first: int, limit: int) -> list[Entry]:
+        """Entries (no seals) from tree position `first` on, at most `limit` (10,000)."""
+        limit = max(0, min(limit, LIMIT_MAX))
+        with self._database.read() as session:
+            return _parsed(session.rows("journal.entries_from", first=first, limit=limit))
+
+    def entries_before(self, before: int, limit: int) -> list[Entry]:
+        """Entries (no seals) below tree position `before`, newest first, for pages."""
+        limit = max(0, min(limit, LIMIT_MAX))
+        with self._database.read() as session:
+            return _parsed(session.rows("journal.entries_before", before=before, limit=limit))
+
+    def stream_entries(
+        self, stream: str, first_n: int, limit: int, newest: bool = False
+    ) -> list[Entry]:
+        """Entries of one stream from `first_n` up; with `newest` the last ones, newest first."""
+        limit = max(0, min(limit, LIMIT_MAX))
+        name = "journal.stream_newest" if newest else "journal.stream_oldest"
+        with self._database.read() as session:
+            return _parsed(session.rows(name, stream=stream, first=first_n, limit=limit))
+
+    def entry_at(self, stream: str, time_ms: int) -> Entry | None:
+        """The stream's last entry at or before this time."""
+        with self._database.read() as session:
+            found = _parsed(session.rows("journal.entry_at", stream=stream, time_ms=time_ms))
+        return found[0] if found else None
+
+    def state_at(self, stream: str, time_ms: int) -> tuple[Entry, Plain] | None:
+        """That entry and the state it proves."""
+        entry = self.entry_at(stream, time_ms)
+        return None if entry is None else (entry, self.state(entry.state))
+
+    def state(self, digest: Digest) -> Plain:
+        """A state by its digest. Raises `Failed` when missing, `Corrupt` when it differs."""
+        with self._database.read() as session:
+            row = session.row("journal.state", digest=digest)
+        if row is None:
+            raise Failed(
+                "journal.state.unknown",
+                f"state {digest}",
+                expected="a state that an entry names",
+                found="none",
+                remedy="check the digest; if an entry names it, run journal verify",
+            )
+        content = bytes(row[0])
+        if digest_of(content) != digest:
+            raise Corrupt(
+                "journal.state.differs",
+                f"state {digest}",
+                expected=digest,
+                found=digest_of(content),
+                remedy="run journal verify, keep a copy, and restore the newest backup",
+            )
+        state = canonical.parse(content)
+        assert isinstance(state, dict)
+        return state
+
+    def streams(self) -> list[str]:
+        """Names of all streams, sorted."""
+        with self._database.read() as session:
+            return sorted(str(row[0]) for row in session.rows("journal.streams"))
+
+
+def _parsed(rows: Iterable[Row]) -> list[Entry]:
+    return [_entry(int(index), bytes(raw)) for index, raw in rows]
+
+
+def _entry(index: int, raw: bytes) -> Entry:
+    try:
+        leaf = parse(index, raw)
+    except NotAnEntry as error:
+        raise _malformed(index, str(error)) from error
+    if not isinstance(leaf, Entry):
+        raise _malformed(index, "a seal")
+    return leaf
+
+
+def _malformed(index: int, found: str) -> Corrupt:
+    return Corrupt(
+        "journal.entry.malformed",
+        f"leaf {index} of the journal",
+        expected="an entry as it was written",
+        found=found,
+        remedy="run journal verify, keep a copy, and restore the newest backup",
+    )

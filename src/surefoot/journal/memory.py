@@ -1,0 +1,118 @@
+"""What the journal's writer keeps in memory: the tree, the heads and the folded world.
+
+Keeps: it is always the fold of a prefix of the stored leaves, read in order and checked by the
+rules between leaves; at the end the whole tree's root is compared with the stored head, so one
+changed byte is seen. Does not: write, or look into seals (verify does).
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from surefoot.core.errors import Corrupt
+from surefoot.journal.seal import Folding
+from surefoot.journal.source import Row, Source
+from surefoot.journal.verify import columns_of
+from surefoot.trust.chain import Broken, Chain
+from surefoot.trust.entry import Entry, NotAnEntry, read_stored
+from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
+
+W = TypeVar("W", bound=Folding)
+
+_REMEDY = "the journal is read-only: run journal verify, keep a copy, and restore the newest backup"
+
+
+class Memory(Generic[W]):
+    """Tree, heads and world up to the same leaf."""
+
+    def __init__(self, world: W) -> None:
+        self.world = world
+        self.chain = Chain(seals=False)
+        self.signed_size = -1
+
+    def catch_up(self, source: Source) -> None:
+        """Take what is stored and not yet folded, then compare with the stored head.
+
+        Raises `Corrupt`; the memory is then of no more use.
+        """
+        head = source.head()
+        if head is None:
+            raise _corrupt("journal.head.differs", "head of the journal", "a row", "none")
+        if head[0] != self.chain.size:
+            for row in source.rows(self.chain.size):
+                self.take(row)
+        self._compare_head(head if head[0] == self.chain.size else source.head() or head)
+
+    def take(self, row: Row) -> None:
+        """Fold one stored leaf. Raises `Corrupt`."""
+        subject = f"leaf {row.index} of the journal"
+        try:
+            leaf = read_stored(row.index, row.raw)
+            self.chain.add(leaf)
+        except NotAnEntry as error:
+            raise _corrupt("journal.entry.malformed", subject, "an entry", str(error)) from error
+        except Broken as error:
+            raise _corrupt(error.code, subject, error.expected, error.found) from error
+        if row.columns is not None and row.columns != columns_of(leaf):
+            expected, found = str(columns_of(leaf)), str(row.columns)
+            raise _corrupt("journal.row.differs", subject, expected, found)
+        if isinstance(leaf, Entry):
+            self._fold(leaf, subject)
+
+    def compare(self, checkpoint: Checkpoint, subject: str) -> None:
+        """Raise `Corrupt` unless the tree begins with what the checkpoint says."""
+        size = self.chain.size
+        if checkpoint.size > size:
+            found = f"{size} leaves: the last {checkpoint.size - size} are missing"
+            raise _corrupt("journal.tail.missing", subject, f"{checkpoint.size} leaves", found)
+        found = self.chain.tree.root(checkpoint.size).hex()
+        if found != checkpoint.root.hex():
+            raise _corrupt("journal.root.differs", subject, checkpoint.root.hex(), found)
+
+    def stored_checkpoint(self, source: Source, key: VerifierKey) -> Checkpoint | None:
+        """The newest checkpoint in the database, compared. Raises `Corrupt`."""
+        note = source.checkpoint()
+        if note is None:
+            return None
+        try:
+            checkpoint = open_checkpoint(note, key)
+        except NotANote as error:
+            expected = f"a signature by {key.text()}"
+            subject = "newest checkpoint"
+            raise _corrupt("journal.checkpoint.signature", subject, expected, str(error)) from error
+        self.compare(checkpoint, "newest checkpoint")
+        return checkpoint
+
+    def _fold(self, entry: Entry, subject: str) -> None:
+        """A stored entry that does not fold is a changed entry, or our own mistake."""
+        try:
+            self.world.apply(entry)
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            raise _corrupt("journal.entry.fold", subject, "an entry to fold", found) from error
+
+    def _compare_head(self, head: tuple[int, str]) -> None:
+        size = self.chain.size
+        found = (size, self.chain.tree.root().hex() if size else "")
+        if head != found:
+            subject, expected = "head of the journal", f"size {head[0]}, root {head[1]}"
+            raise _corrupt(
+                "journal.head.differs", subject, expected, f"size {size}, root {found[1]}"
+            )
+
+
+def load(source: Source, world: W, limit: int | None = None) -> Memory[W]:
+    """Fold the stored leaves. With a limit only those before it, comparing nothing.
+
+    Raises `Corrupt`, with a limit only when a leaf before it is bad.
+    """
+    memory = Memory(world)
+    for row in source.rows():
+        if limit is not None and row.index >= limit:
+            break
+        memory.take(row)
+    return memory
+
+
+def _corrupt(code: str, subject: str, expected: str, found: str) -> Corrupt:
+    return Corrupt(code, subject, expected=expected, found=found, remedy=_REMEDY)

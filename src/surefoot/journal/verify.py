@@ -1,0 +1,310 @@
+"""Full verification of a journal, trusting nobody but one pinned key.
+
+Keeps: every leaf is read and hashed as stored; every rule between leaves, every seal, every state
+blob, every kept checkpoint's root and the newest one's signature are checked; with `make_world`
+the entries are folded again and every state is compared. The first bad thing is named.
+Does not: write, or use anything the journal's writer keeps in memory. Only the pinned checkpoint
+from outside shows a tail that was cut off together with its checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from surefoot.core.errors import Corrupt
+from surefoot.journal.seal import Folding
+from surefoot.journal.source import DatabaseSource, ExportSource, Row, Source
+from surefoot.store.database import Database
+from surefoot.trust import canonical, tiles
+from surefoot.trust.chain import Broken, Chain
+from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.entry import NO_STATE, SEAL, Entry, NotAnEntry, Seal, parse
+from surefoot.trust.merkle import EMPTY_ROOT
+from surefoot.trust.note import (
+    NOTE_BYTES_MAX,
+    Checkpoint,
+    NotANote,
+    VerifierKey,
+    open_checkpoint,
+    parse_checkpoint,
+)
+
+MakeWorld = Callable[[], Folding]
+Progress = Callable[[int], None]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not as it must be. `index` is a position in the tree, -1 for none."""
+
+    code: str
+    subject: str
+    expected: str
+    found: str
+    index: int = -1
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was verified. `problems` is empty when all is well; the first is the first bad thing."""
+
+    origin: str
+    size: int
+    root: str
+    entries: int
+    seals: int
+    streams: int
+    states: int
+    checkpoint_size: int
+    replayed: bool
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing bad was found."""
+        return not self.problems
+
+    def error(self) -> Corrupt | None:
+        """The first problem as an error."""
+        if not self.problems:
+            return None
+        first = self.problems[0]
+        return Corrupt(
+            first.code,
+            first.subject,
+            expected=first.expected,
+            found=first.found,
+            remedy="the journal is read-only from here: keep a copy of it as it is, compare it "
+            "with an export or a backup, and find out who changed it",
+        )
+
+
+def verify_live(
+    database: Database,
+    vkey: str,
+    last_checkpoint_path: Path | None,
+    *,
+    make_world: MakeWorld | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Verify the journal in a database against the key and the checkpoint kept outside.
+
+    Never raises `Corrupt`: what is bad is in the report.
+    """
+    pinned = _read_note(last_checkpoint_path) if last_checkpoint_path else None
+    return _Verification(DatabaseSource(database), vkey, make_world, progress).run(pinned)
+
+
+def verify_export(
+    directory: Path,
+    vkey: str,
+    *,
+    pinned: str | None = None,
+    make_world: MakeWorld | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Verify an export with the pinned key alone; `pinned` is a checkpoint seen earlier, a note.
+
+    Never raises `Corrupt`: what is bad is in the report.
+    """
+    return _Verification(ExportSource(directory), vkey, make_world, progress).run(pinned)
+
+
+class _Verification:
+    """One pass over a source; collects problems in the order they are met."""
+
+    def __init__(
+        self,
+        source: Source,
+        vkey: str,
+        make_world: MakeWorld | None,
+        progress: Progress | None,
+    ) -> None:
+        self._source = source
+        self._key = VerifierKey.parse(vkey)
+        self._world = make_world() if make_world else None
+        self._progress = progress or (lambda size: None)
+        self._chain = Chain()
+        self._states: dict[Digest, bool] = {}
+        self._problems: list[Problem] = []
+        self._batch: list[Entry] = []
+        self._entries = self._seals = 0
+        self._whole = True
+
+    def run(self, pinned: str | None) -> Report:
+        """Verify all."""
+        self._leaves()
+        newest = self._newest()
+        if self._whole:
+            self._compare_head()
+            self._compare_checkpoints()
+            self._compare_tiles()
+        elif newest is not None and self._chain.size > newest.size:
+            self._compare(newest, "newest checkpoint")
+        if pinned is not None:
+            self._compare_pinned(pinned)
+        return Report(
+            origin=self._key.name,
+            size=self._chain.size,
+            root=self._chain.tree.root().hex(),
+            entries=self._entries,
+            seals=self._seals,
+            streams=len(self._chain.heads.heads),
+            states=len(self._states),
+            checkpoint_size=newest.size if newest else 0,
+            replayed=self._world is not None,
+            problems=tuple(self._problems),
+        )
+
+    def _leaves(self) -> None:
+        """Stops at the first bad leaf: nothing after it can be judged."""
+        try:
+            for row in self._source.rows():
+                self._leaf(row)
+                if row.index % 1000 == 0:
+                    self._progress(row.index)
+        except Broken as error:
+            self._whole = False
+            subject = f"leaf {error.index} of the journal"
+            self._bad(error.code, subject, error.expected, error.found, error.index)
+        except Corrupt as error:
+            self._whole = False
+            self._bad(error.code, error.subject, error.expected, error.found)
+
+    def _leaf(self, row: Row) -> None:
+        try:
+            leaf = parse(row.index, row.raw)
+        except NotAnEntry as error:
+            expected = "bytes as they were written"
+            raise Broken("journal.entry.malformed", row.index, expected, str(error)) from None
+        self._chain.add(leaf)
+        if row.columns is not None and row.columns != columns_of(leaf):
+            expected, found = str(columns_of(leaf)), str(row.columns)
+            raise Broken("journal.row.differs", row.index, expected, found)
+        if isinstance(leaf, Seal):
+            self._seals += 1
+            self._fold()
+            return
+        self._entries += 1
+        if leaf.state not in self._states:
+            self._states[leaf.state] = self._intact(leaf)
+        if self._world is not None:
+            self._batch.append(leaf)
+
+    def _fold(self) -> None:
+        """Fold a batch again, once its seal is known to be good."""
+        for entry in self._batch:
+            assert self._world is not None
+            try:
+                self._world.apply(msgspec.structs.replace(entry, state=NO_STATE))
+                found = digest_of(canonical.encode(self._world.state(entry.stream)))
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                raise Broken("journal.entry.fold", entry.index, "an entry to fold", what) from error
+            if found != entry.state:
+                raise Broken("journal.state.fold", entry.index, entry.state, found)
+        self._batch.clear()
+
+    def _intact(self, entry: Entry) -> bool:
+        content = self._source.state(entry.state)
+        found = "missing" if content is None else digest_of(content)
+        if found != entry.state:
+            subject = f"state of {entry.stream} after entry {entry.index}"
+            self._bad("journal.state.differs", subject, entry.state, found, entry.index)
+        return found == entry.state
+
+    def _newest(self) -> Checkpoint | None:
+        note = self._source.checkpoint()
+        if note is None:
+            if self._chain.size and self._source.head() is None:
+                self._bad("journal.checkpoint.missing", "export", "a checkpoint", "none")
+            return None
+        try:
+            return open_checkpoint(note, self._key)
+        except NotANote as error:
+            expected = f"a signature by {self._key.text()}"
+            self._bad("journal.checkpoint.signature", "newest checkpoint", expected, str(error))
+            return None
+
+    def _compare_head(self) -> None:
+        head = self._source.head()
+        if head is None:
+            return
+        root = self._chain.tree.root().hex() if self._chain.size else ""
+        if head != (self._chain.size, root):
+            found = f"size {self._chain.size}, root {root}"
+            expected = f"size {head[0]}, root {head[1]}"
+            self._bad("journal.head.differs", "head of the journal", expected, found)
+        if self._chain.size and self._chain.last_seal != self._chain.size - 1:
+            found = f"leaf {self._chain.size - 1} is an entry"
+            self._bad("journal.seal.missing", "tail of the journal", "a seal at the end", found)
+
+    def _compare_checkpoints(self) -> None:
+        for note in self._source.checkpoints():
+            try:
+                checkpoint = parse_checkpoint(note.partition("\n\n")[0] + "\n")
+            except NotANote as error:
+                self._bad("journal.checkpoint.malformed", "checkpoint", "a note", str(error))
+                return
+            if not self._compare(checkpoint, f"checkpoint of size {checkpoint.size}"):
+                return
+
+    def _compare_pinned(self, pinned: str) -> None:
+        subject = "last checkpoint kept outside"
+        try:
+            checkpoint = open_checkpoint(pinned, self._key)
+        except NotANote as error:
+            self._bad("journal.checkpoint.signature", subject, "a good signature", str(error))
+            return
+        self._compare(checkpoint, subject)
+
+    def _compare(self, checkpoint: Checkpoint, subject: str) -> bool:
+        """True when the tree begins with what the checkpoint says."""
+        size = self._chain.size
+        if checkpoint.size > size:
+            if self._whole:
+                self._bad(
+                    "journal.tail.missing",
+                    subject,
+                    f"{checkpoint.size} leaves",
+                    f"{size} leaves: the last {checkpoint.size - size} are missing",
+                    size,
+                )
+            return False
+        root = self._chain.tree.root(checkpoint.size) if checkpoint.size else EMPTY_ROOT
+        if root != checkpoint.root:
+            expected, found = checkpoint.root.hex(), root.hex()
+            self._bad("journal.root.differs", subject, expected, found, checkpoint.size - 1)
+        return root == checkpoint.root
+
+    def _compare_tiles(self) -> None:
+        tree = self._chain.tree
+        for level, number, width in tiles.spans(tree.size):
+            path = tiles.tile_path(level, number, width)
+            content = self._source.tile(path)
+            if content is None:
+                return
+            if content != tiles.tile_of(tree, level, number, width):
+                self._bad("journal.tile.differs", path, "the hashes of the entries", "others")
+                return
+
+    def _bad(self, code: str, subject: str, expected: str, found: str, index: int = -1) -> None:
+        self._problems.append(
+            Problem(code=code, subject=subject, expected=expected, found=found, index=index)
+        )
+
+
+def columns_of(leaf: Entry | Seal) -> tuple[str | None, int | None, str, int]:
+    """What the database says of a leaf beside its bytes: stream, n, kind, time."""
+    if isinstance(leaf, Seal):
+        return (None, None, SEAL, leaf.time_ms)
+    return (leaf.stream, leaf.n, leaf.kind, leaf.time_ms)
+
+
+def _read_note(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(NOTE_BYTES_MAX).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
