@@ -126,9 +126,11 @@ def _one_rollout(reports: list[Report]) -> tuple[int, list[Report]]:
 def _count_waves(before: Counters, part: list[Report]) -> Counters:
     waves = {wave: dict(count) for wave, count in before.items()}
     for report in part:
-        if not report.deployment or report.from_state == report.to_state:
+        if not report.deployment:
             continue
         count = waves.setdefault(report.wave, {})
+        if report.from_state == report.to_state:
+            continue
         if report.from_state:
             count[report.from_state] -= 1
         count[report.to_state] = count.get(report.to_state, 0) + 1

@@ -219,6 +219,29 @@ class DeviceLedger:
         self._report(device, row, "", device.runs, None)
         return action
 
+    def open_wave(self, environment: str, task: Task) -> None:
+        """Note that a wave was assigned, so that one without devices is counted too."""
+        self._reports.append(
+            {
+                "v": 1,
+                "time_ms": self._now_ms,
+                "environment": environment,
+                "device": "",
+                "number": 0,
+                "action": 0,
+                "deployment": task.deployment,
+                "wave": task.wave,
+                "kind": task.kind,
+                "version": task.firmware.version,
+                "from": "",
+                "to": "",
+                "ran": "",
+                "runs": "",
+                "reason": f"wave assigned for {task.release}",
+                "told": {"type": "wave", "firmware": task.firmware.digest},
+            }
+        )
+
     def next_action(self) -> int:
         """The number the next `assign` will use."""
         self._spare.append(number := self._next_action())

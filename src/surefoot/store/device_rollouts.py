@@ -76,6 +76,7 @@ class DeviceRollouts:
             for device in chosen:
                 _take_over(ledger, device)
                 ledger.assign(device, task)
+            ledger.open_wave(self._environment, task)
             return Outcome(status="done", figures={"assigned": len(chosen), "unfit": unfit})
 
         return self._once(token, act)
@@ -108,7 +109,7 @@ class DeviceRollouts:
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             withdrawn = asked = 0
             for device, action in self._current(session, ledger, deployment):
-                if action.state not in OPEN:
+                if action.state not in OPEN or action.cancelling:
                     continue
                 state = ledger.apply(device, action, CancelAsked()).state
                 withdrawn += state == "returned"
@@ -137,6 +138,7 @@ class DeviceRollouts:
             figures = {"withdrawn": 0, "already_back": 0, "assigned": 0}
             for device, action in self._current(session, ledger, back.deployment):
                 figures[_bring_back(ledger, device, action, task)] += 1
+            ledger.open_wave(self._environment, task)
             self._end(session, back.deployment, "returned")
             return Outcome(status="done", figures=dict(figures))
 

@@ -1,0 +1,206 @@
+"""The fleet target: the devices of one environment, moved to a firmware in waves.
+
+Keeps: `apply` assigns and returns at once, the engine waits for sealed counters; fence, receipt
+and assignment are one transaction; what moves by itself (states, versions) is volatile, so it
+never voids a plan. Does not: judge a wave (`core.rollout`) or talk to devices (the device door).
+
+Desired, from a release: `deployment` (number), `release` (digest), `component` (name),
+`firmware` (a `core.offer.Firmware` as plain JSON), `waves` (rising percentages to 100),
+`policy` (a `core.governance.WavePolicy`), and, where there is an earlier release to return to,
+`previous` ({"release": digest, "firmware": {...}}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from surefoot.core.errors import Refused
+from surefoot.core.governance import WavePolicy
+from surefoot.core.offer import Firmware
+from surefoot.core.rollout import check_policy, check_waves
+from surefoot.core.target import Capabilities, Observation, Outcome, Plain, Step, Token
+from surefoot.store.database import Database
+from surefoot.store.device import DeviceRegistry
+from surefoot.store.device_rollouts import DeviceRollouts, Return, Wave
+from surefoot.trust import canonical
+
+T = TypeVar("T")
+
+CAPABILITIES = Capabilities(
+    name="fleet",
+    actions=("wave", "return_devices", "stop_rollout"),
+    can_roll_back=True,
+    can_dry_run=True,
+)
+_RETURN_SECONDS_MIN = 60
+
+
+class Previous(msgspec.Struct, frozen=True, kw_only=True):
+    """What devices of a stopped rollout return to."""
+
+    release: str
+    firmware: Firmware
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """See the module."""
+
+    deployment: int
+    release: str
+    firmware: Firmware
+    component: str = "firmware"
+    waves: tuple[int, ...] = (100,)
+    policy: WavePolicy = WavePolicy()
+    previous: Previous | None = None
+
+
+class WaveArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The arguments of a step: everything its effect depends on."""
+
+    deployment: int
+    release: str
+    firmware: Firmware
+    wave: int
+    percent: int
+    policy: WavePolicy
+    previous: Previous | None = None
+
+
+class FleetTarget:
+    """See the module. May be called from any thread; processes may race, the fence decides."""
+
+    def __init__(
+        self,
+        environment: str,
+        database: Database,
+        registry: DeviceRegistry,
+        now_ms: Callable[[], int],
+        *,
+        name: str = "fleet",
+    ) -> None:
+        self._environment = environment
+        self._registry = registry
+        self._name = name
+        self._rollouts = DeviceRollouts(database, environment, now_ms)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Constant for the driver."""
+        return CAPABILITIES
+
+    def observe(self) -> Observation:
+        """Stable: the newest rollout. Volatile: states of its waves, versions devices say."""
+        newest = next(iter(self._rollouts.newest()), None)
+        stable: Plain = {}
+        states: Plain = {}
+        if newest is not None:
+            stable = {
+                "assignments/release": newest.release,
+                "assignments/firmware": newest.firmware,
+                "assignments/version": newest.version,
+                "assignments/deployment": newest.deployment,
+                "assignments/status": newest.status,
+            }
+            live = self._registry.states(self._environment, newest.deployment)
+            states = {wave: dict(count) for wave, count in live.items()}
+        versions: Plain = dict(self._registry.runs(self._environment))
+        return Observation(
+            target=self._name, stable=stable, volatile={"states": states, "versions": versions}
+        )
+
+    def plan(
+        self, desired: Mapping[str, canonical.JSON], observed: Observation
+    ) -> tuple[Step, ...]:
+        """One step a wave; none when the newest rollout went to this firmware and still stands."""
+        wanted = _convert(dict(desired), Desired, "desired fleet")
+        check_policy(wanted.policy)
+        shares = check_waves(wanted.waves)
+        there = (
+            observed.stable.get("assignments/firmware") == wanted.firmware.digest
+            and observed.stable.get("assignments/status") == "running"
+        )
+        if there:
+            return ()
+        return tuple(self._step(wanted, wave, percent) for wave, percent in enumerate(shares))
+
+    def _step(self, wanted: Desired, wave: int, percent: int) -> Step:
+        arguments = WaveArguments(
+            deployment=wanted.deployment,
+            release=wanted.release,
+            firmware=wanted.firmware,
+            wave=wave,
+            percent=percent,
+            policy=wanted.policy,
+            previous=wanted.previous,
+        )
+        plain: Plain = msgspec.to_builtins(arguments)
+        if wanted.previous is None:
+            del plain["previous"]
+        back = wanted.previous is not None
+        return Step(
+            id=f"{self._name}-wave-{wave + 1}",
+            target=self._name,
+            action="wave",
+            component=wanted.component,
+            arguments=plain,
+            summary=f"wave {wave + 1}: {percent}% of the devices to {wanted.firmware.version}",
+            reversible=back,
+            why_irreversible="" if back else "there is no earlier firmware to return to",
+        )
+
+    def apply(self, step: Step, token: Token) -> Outcome:
+        """Assign a wave, stop a rollout, or return its devices; never waits for a device."""
+        wanted = _convert(step.arguments, WaveArguments, f"step {step.id}")
+        if step.action == "wave":
+            return self._rollouts.assign(_wave(wanted), token)
+        if step.action == "stop_rollout" or (
+            step.action == "return_devices" and wanted.previous is None
+        ):
+            return self._rollouts.stop(wanted.deployment, token)
+        if step.action == "return_devices":
+            return self._rollouts.return_devices(_return(wanted), token)
+        raise Refused(
+            "fleet.action.unknown",
+            f"step {step.id}",
+            expected=", ".join(CAPABILITIES.actions),
+            found=step.action,
+            remedy="plan the deployment anew",
+        )
+
+
+def _wave(wanted: WaveArguments) -> Wave:
+    return Wave(
+        deployment=wanted.deployment,
+        wave=wanted.wave,
+        percent=wanted.percent,
+        release=wanted.release,
+        firmware=wanted.firmware,
+        deadline_seconds=wanted.policy.deadline_seconds,
+        hardware=wanted.firmware.hardware,
+    )
+
+
+def _return(wanted: WaveArguments) -> Return:
+    assert wanted.previous is not None
+    return Return(
+        deployment=wanted.deployment,
+        release=wanted.previous.release,
+        firmware=wanted.previous.firmware,
+        deadline_seconds=max(wanted.policy.deadline_seconds, _RETURN_SECONDS_MIN),
+    )
+
+
+def _convert(plain: object, form: type[T], subject: str) -> T:
+    try:
+        return msgspec.convert(plain, form)
+    except msgspec.ValidationError as error:
+        raise Refused(
+            "fleet.desired.input",
+            subject,
+            expected=f"the form of {form.__name__}",
+            found=str(error)[:300],
+            remedy="plan the deployment anew from the release",
+        ) from None
