@@ -1,0 +1,54 @@
+"""What all tests share: tools that may be missing, and one PostgreSQL server a run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from surefoot.testing.postgres import PostgresServer, find_binaries
+
+
+def _missing(reason: str) -> None:
+    """On a laptop a missing tool skips, visibly; in CI it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """A function that gives the path of a tool, or skips (fails in CI)."""
+
+    def require(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            _missing(f"{name} is not installed")
+        assert path is not None
+        return path
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server on a free port, stopped at the end of the run."""
+    if find_binaries() is None:
+        _missing("PostgreSQL is not installed")
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    server = PostgresServer.start(folder)
+    yield server
+    server.stop()
+
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: PostgresServer) -> str:
+    """Connection string of a new, empty database."""
+    return postgres_server.create_database(f"test{next(_NUMBERS)}")
