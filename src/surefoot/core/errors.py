@@ -19,9 +19,9 @@ _STATUS_OF_CODE_END = {
     "signature": 403,
     "moved": 409,
     "unauthenticated": 401,
-    "size": 413,
+    "oversize": 413,
     "rate": 429,
-    "busy": 503,
+    "overload": 503,
 }
 
 
