@@ -31,6 +31,10 @@ class Trouble(Exception):
         self.status = status
 
 
+class Damaged(Trouble):
+    """What was downloaded is not what was announced."""
+
+
 class Server:
     """One device's view of the update server."""
 
@@ -76,7 +80,7 @@ class Server:
         found = await asyncio.to_thread(_durable_sha256, target)
         if found != artifact["hashes"]["sha256"]:
             target.unlink()
-            raise Trouble(
+            raise Damaged(
                 f"download: expected sha256 {artifact['hashes']['sha256']}, found {found}"
             )
 

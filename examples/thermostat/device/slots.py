@@ -131,6 +131,12 @@ def checked_header(image: Path, hardware: str) -> dict:
     return header
 
 
+def sha256(path: Path) -> str:
+    """The digest of a file, 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file so that a power cut leaves the old or the new content."""
     beside = path.with_name(path.name + ".new")

@@ -96,11 +96,11 @@ class Device:
 
     def _attributes(self) -> dict[str, str]:
         record = self._slots.record
-        return {
-            "sw_version": record.version,
-            "hw_revision": HARDWARE,
-            "slot": record.active or "none",
-        }
+        found = {"sw_version": record.version, "hw_revision": HARDWARE}
+        if record.active:
+            digest = slots.sha256(self._slots.image(record.active))
+            found |= {"slot": record.active, "sw_digest": digest}
+        return found
 
     async def _cancel(self, link: str) -> None:
         # An installation is never interrupted half-way: between polls there is nothing to stop.
@@ -122,7 +122,7 @@ class Device:
             return False
         try:
             image, version = await self._fetch(action, deployment)
-        except slots.BadImage as bad:
+        except (slots.BadImage, ddi.Damaged) as bad:
             record.action = action
             self._slots.settle("", _report("closed", "failure", str(bad)))
             return True

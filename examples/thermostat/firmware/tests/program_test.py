@@ -26,7 +26,7 @@ class Answering(BaseHTTPRequestHandler):
             200,
             {
                 "celsius": 20.0,
-                "sample_seconds": 60,
+                "sample_seconds": self.server.sample_seconds,
                 "milli_celsius": 250,
                 "humidity_low": 40,
                 "humidity_high": 60,
@@ -51,6 +51,8 @@ class Answering(BaseHTTPRequestHandler):
 
 
 class Program(unittest.TestCase):
+    sample_seconds = 60
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
@@ -68,6 +70,7 @@ class Program(unittest.TestCase):
         )
         answering = type("Own", (Answering,), {})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), answering)
+        self.server.sample_seconds = self.sample_seconds
         self.server.asked, self.server.posted, self.answering = [], [], answering
         threading.Thread(target=self.server.serve_forever, args=(0.02,)).start()
         self.addCleanup(self.server.server_close)

@@ -1,4 +1,4 @@
-"""Version 1 of the API: telemetry, set points, and each device's calibration."""
+"""Version 1 of the API: telemetry and set points. Later versions build on these functions."""
 
 from __future__ import annotations
 
@@ -72,17 +72,6 @@ async def put_setpoint(context: Context, request: Request, device: str) -> Answe
 
     await context.database.write(change)
     return 200, {"device": device, "celsius": celsius, "tag": _tag(context, device, celsius)}
-
-
-async def get_calibration(context: Context, request: Request, device: str) -> Answer:
-    """What this device's sensor reads too little, in thousandths of a degree."""
-    name(device, "device")
-
-    def read(connection: sqlite3.Connection) -> int:
-        row = connection.execute("SELECT * FROM device WHERE device = ?", (device,)).fetchone()
-        return 0 if row is None else int(row["calibration_milli"])
-
-    return 200, {"device": device, "milli_celsius": await context.database.read(read)}
 
 
 async def stored(context: Context, row: dict[str, object]) -> Answer:
