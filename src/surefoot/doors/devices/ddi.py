@@ -1,0 +1,277 @@
+"""hawkBit's Direct Device Integration, version 1, for unmodified clients in the field.
+
+Keeps: PUT and POST answer 200 with an empty body, never 201 or 204; every refused request gets
+a clear JSON error and changes nothing; a device speaks only for itself. The tenant is the
+environment's name in any case. Does not: hold a rule, state or SQL; it asks a `DeviceDesk`.
+Source: hawkBit DDI v1; behaviours of swupdate, rauc-hawkbit-updater and Zephyr.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
+from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX
+from surefoot.doors.devices import answers, bodies
+from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
+
+_log = logging.getLogger("surefoot.devices")
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_ROOT = "/{tenant}/controller/v1/{device}"
+_MESSAGES_MAX = 50
+_EMPTY_AND_DONE = 200
+
+
+def device_app(
+    desk: DeviceDesk, *, lifespan: Lifespan | None = None, body_seconds_max: float = 10.0
+) -> Starlette:
+    """The device door as an ASGI application; `lifespan` starts and stops the desk."""
+    return Starlette(
+        routes=device_routes(desk, body_seconds_max=body_seconds_max),
+        lifespan=lifespan,
+        exception_handlers={
+            HTTPException: _on_http_error,
+            SurefootError: _on_error,
+            TimeoutError: _on_slow,
+            bodies.TooLarge: _on_large,
+            ClientDisconnect: _on_gone,
+            Exception: _on_mistake,
+        },
+    )
+
+
+def device_routes(desk: DeviceDesk, *, body_seconds_max: float = 10.0) -> list[Route]:
+    """The routes of the door; `device_app` adds the error answers they need."""
+    door = DdiDoor(desk, body_seconds_max)
+    table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
+        ("", "GET", door.poll),
+        ("/configData", "PUT", door.config_data),
+        ("/deploymentBase/{action}", "GET", door.deployment),
+        ("/deploymentBase/{action}/feedback", "POST", door.feedback),
+        ("/cancelAction/{action}", "GET", door.cancel),
+        ("/cancelAction/{action}/feedback", "POST", door.cancel_feedback),
+        ("/installedBase/{action}", "GET", door.installed),
+        ("/softwaremodules/{action}/artifacts/{file}", "GET", door.artifact),
+    ]
+    return [Route(_ROOT + path, act, methods=[method]) for path, method, act in table]
+
+
+class DdiDoor:
+    """The endpoints; one instance serves all environments."""
+
+    def __init__(self, desk: DeviceDesk, body_seconds_max: float) -> None:
+        self._desk = desk
+        self._body_seconds_max = body_seconds_max
+
+    async def poll(self, request: Request) -> Response:
+        """Endpoint 1: interval and links, from memory."""
+        tenant, device = self._admitted(request)
+        found = self._desk.poll(tenant, device)
+        body = answers.poll_body(_root(request), found)
+        return Response(body, media_type=answers.JSON_TYPE)
+
+    async def config_data(self, request: Request) -> Response:
+        """Endpoint 2: the device's attributes."""
+        tenant, device = self._admitted(request)
+        mode, values = bodies.parse_attributes(await self._body(request))
+        await self._desk.attributes(tenant, device, mode, values)
+        return Response(status_code=_EMPTY_AND_DONE)
+
+    async def deployment(self, request: Request) -> Response:
+        """Endpoint 3: the work to do."""
+        tenant, device = self._admitted(request)
+        count = _messages(request)
+        offer = await self._desk.offer(tenant, device, _action(request), count)
+        if offer is None:
+            raise _no_action(request)
+        document = answers.deployment_document(_root(request), offer, messages=count > 0)
+        return answers.json_response(document)
+
+    async def feedback(self, request: Request) -> Response:
+        """Endpoint 4: progress and result."""
+        tenant, device = self._admitted(request)
+        action = _action(request)
+        told = bodies.parse_feedback(await self._body(request))
+        return _answered(request, await self._desk.feedback(tenant, device, action, told))
+
+    async def cancel(self, request: Request) -> Response:
+        """Endpoint 5: what to cancel."""
+        tenant, device = self._admitted(request)
+        action = _action(request)
+        if not self._desk.cancelling(tenant, device, action):
+            raise _no_action(request)
+        return answers.json_response(answers.cancel_document(action))
+
+    async def cancel_feedback(self, request: Request) -> Response:
+        """Endpoint 6: outcome of the cancel."""
+        tenant, device = self._admitted(request)
+        action = _action(request)
+        told = bodies.parse_cancel_feedback(await self._body(request))
+        return _answered(request, await self._desk.cancel_feedback(tenant, device, action, told))
+
+    async def installed(self, request: Request) -> Response:
+        """Endpoint 7: the last finished action."""
+        tenant, device = self._admitted(request)
+        count = _messages(request)
+        offer = await self._desk.installed(tenant, device, _action(request), count)
+        if offer is None:
+            raise _no_action(request)
+        document = answers.deployment_document(_root(request), offer, messages=count > 0)
+        return answers.json_response(document)
+
+    async def artifact(self, request: Request) -> Response:
+        """Endpoints 15 and 16: the image with HEAD and ranges, and its MD5SUM."""
+        tenant, device = self._admitted(request)
+        file, action = request.path_params["file"], _action(request)
+        plain = file.removesuffix(".MD5SUM")
+        began = request.method == "GET" and plain == file
+        image = await self._desk.image(tenant, device, action, plain, began=began)
+        if image is None:
+            raise _no_action(request)
+        if plain != file:
+            return answers.checksum_response(image.firmware)
+        return answers.image_response(image, if_match=request.headers.get("if-match"))
+
+    def _admitted(self, request: Request) -> tuple[str, str]:
+        """Tenant and device of the path. Raises `HTTPException` 401 when it may not speak."""
+        tenant, device = request.path_params["tenant"], request.path_params["device"]
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        known = scheme == "TargetToken" and len(token) <= DEVICE_LENGTH_MAX
+        if not known or not self._desk.admit(tenant, device, token):
+            raise HTTPException(401)
+        return tenant, device
+
+    async def _body(self, request: Request) -> bytes:
+        return await bodies.read_body(request, self._body_seconds_max)
+
+
+def _root(request: Request) -> str:
+    """The device's own address, as it wrote it: host, scheme and spelling of the tenant."""
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise Refused(
+            "device.host.input",
+            "request",
+            expected="a Host header with a name or address",
+            found=repr(host[:80]),
+            remedy="send the server's address as the Host header",
+        )
+    tenant = quote(request.path_params["tenant"], safe="")
+    device = quote(request.path_params["device"], safe="")
+    return f"{request.url.scheme}://{host}/{tenant}/controller/v1/{device}"
+
+
+def _action(request: Request) -> int:
+    """The action of the path; 0, which no device has, when it is not a number of one."""
+    text = request.path_params["action"]
+    plain = text.isascii() and text.isdecimal() and len(text) <= 10
+    return int(text) if plain and int(text) <= ACTION_MAX else 0
+
+
+def _messages(request: Request) -> int:
+    text = request.query_params.get("actionHistory", "0")
+    if text.startswith("-") and text[1:].isdecimal():
+        return _MESSAGES_MAX
+    return min(int(text[:6]), _MESSAGES_MAX) if text.isascii() and text.isdecimal() else 0
+
+
+def _answered(request: Request, answer: FeedbackAnswer) -> Response:
+    if answer == "taken":
+        return Response(status_code=_EMPTY_AND_DONE)
+    if answer == "gone":
+        return answers.error_response(_ended(request), 410)
+    if answer == "not_cancelling":
+        return answers.error_response(_ended(request), 405)
+    raise _no_action(request)
+
+
+def _ended(request: Request) -> Refused:
+    return Refused(
+        "device.action.ended",
+        f"action {request.path_params['action'][:20]}",
+        expected="an action that is under way",
+        found="one that has ended, or is not being cancelled",
+        remedy="poll again",
+    )
+
+
+def _no_action(request: Request) -> Refused:
+    return Refused(
+        "device.action.unknown",
+        f"action {request.path_params['action'][:20]!r}",
+        expected="an action offered to this device",
+        found="none of that number",
+        remedy="poll again and follow the links",
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {401: "device.token.refused", 404: "device.path.unknown", 405: "device.method.refused"}
+    found = Refused(
+        codes.get(error.status_code, "device.request.refused"),
+        "request",
+        expected={401: "a device with its TargetToken"}.get(error.status_code, "a path of the API"),
+        found="neither" if error.status_code == 401 else request.method[:20],
+        remedy="see the device API's reference",
+    )
+    return answers.error_response(found, error.status_code)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SurefootError)
+    if isinstance(error, Failed | Corrupt):
+        _log.error("device door: %s", error)
+    status = 400 if isinstance(error, Refused) and error.code.endswith(".input") else None
+    return answers.error_response(error, status)
+
+
+async def _on_slow(request: Request, error: Exception) -> Response:
+    found = Refused(
+        "device.body.slow",
+        "request body",
+        expected=f"a body within {bodies.BODY_SECONDS_MAX:.0f} seconds",
+        found="one that did not end",
+        remedy="send it again in one piece",
+    )
+    return _closing(answers.error_response(found, 408))
+
+
+async def _on_large(request: Request, error: Exception) -> Response:
+    found = Refused(
+        "device.body.large",
+        "request body",
+        expected=f"at most {bodies.BODY_BYTES_MAX} bytes",
+        found="more",
+        remedy="send fewer or shorter details",
+    )
+    return _closing(answers.error_response(found, 413))
+
+
+def _closing(response: Response) -> Response:
+    response.headers["connection"] = "close"
+    return response
+
+
+async def _on_gone(request: Request, error: Exception) -> Response:
+    # Nobody hears this: the device went away while it was sending.
+    return Response(status_code=400)
+
+
+async def _on_mistake(request: Request, error: Exception) -> Response:
+    _log.error("device door: our mistake", exc_info=error)
+    found = Failed("device.door.failed", "device door", remedy="send it again; this was logged")
+    return answers.error_response(found, 500)

@@ -1,0 +1,281 @@
+"""The device desk: answers polls from memory and takes reports in durable groups.
+
+Keeps: a poll never writes a row ("last seen" is flushed in batches); a report is durable before
+it is answered, and reports that arrive together share one transaction; what another thread or
+process assigned is seen at the next refresh, by change number. Does not: decide what a report
+means (`core.device`) or speak HTTP. Loop-bound: call everything from one event loop.
+A crash loses at most the last-seen times of one second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from surefoot.core.device import OPEN, CancelFeedback, Feedback, Fetched, Opened
+from surefoot.core.errors import Refused, SurefootError
+from surefoot.core.offer import Image, Offer, Poll
+from surefoot.core.target import Blobs
+from surefoot.store.device import (
+    AttributesPut,
+    DeskRow,
+    DeviceRegistry,
+    Incoming,
+    RecordAnswer,
+)
+
+_log = logging.getLogger("surefoot.devices")
+
+_GROUP_MAX = 500
+_JITTER_FROM_SECONDS = 20
+_SLEEP_MAX = 86_399
+_NO_HASH = bytes(32)
+
+
+class Seat(msgspec.Struct, gc=False):
+    """One device in the poll table."""
+
+    number: int
+    environment: str
+    device: str
+    token_hash: bytes
+    action: int
+    offered: bool
+    poll: Poll
+
+
+class DeviceDesk:
+    """See the module, and the contract in the device doors. Use `start` and `stop`."""
+
+    def __init__(
+        self,
+        registry: DeviceRegistry,
+        blobs: Blobs,
+        now_ms: Callable[[], int],
+        *,
+        sleep_seconds: Callable[[str], int] = lambda environment: 300,
+        refresh_seconds: float = 0.25,
+        flush_seconds: float = 1.0,
+    ) -> None:
+        self._registry = registry
+        self._blobs = blobs
+        self._now_ms = now_ms
+        self._sleep_seconds = sleep_seconds
+        self._refresh_seconds = refresh_seconds
+        self._flush_seconds = flush_seconds
+        self._seats: dict[str, dict[str, Seat]] = {}
+        self._change = 0
+        self._refreshing = threading.Lock()
+        self._seen: dict[int, int] = {}
+        self._paths: dict[str, PurePath] = {}
+        self._queue: asyncio.Queue[tuple[Incoming, asyncio.Future[RecordAnswer]]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Load the poll table and begin the work in the background."""
+        await asyncio.to_thread(self.refresh)
+        self._tasks = [
+            asyncio.create_task(self._write()),
+            asyncio.create_task(self._repeat(self._refresh_seconds, self._look)),
+            asyncio.create_task(self._repeat(self._flush_seconds, self._flush)),
+        ]
+
+    async def stop(self) -> None:
+        """Finish what was taken, write the last-seen times, end the work in the background."""
+        if self._tasks:
+            await self._queue.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self._flush()
+
+    def refresh(self) -> None:
+        """Take over every change since the last one seen. May be called from any thread."""
+        # Two refreshes at once could put an older row over a newer one.
+        with self._refreshing:
+            for row in self._registry.changed(self._change):
+                self._take_seat(row)
+                self._change = max(self._change, row.change)
+
+    def _take_seat(self, row: DeskRow) -> None:
+        seats = self._seats.setdefault(row.environment.casefold(), {})
+        if row.removed:
+            found = seats.get(row.device)
+            if found is not None and found.number == row.number:
+                del seats[row.device]
+            return
+        offered = row.state in OPEN
+        poll = Poll(
+            sleep_seconds=_spread(self._sleep_seconds(row.environment), row.device),
+            action=row.action if offered and not row.cancelling else 0,
+            cancel=row.action if offered and row.cancelling else 0,
+            installed=row.installed,
+            wants_attributes=row.wants_attributes,
+        )
+        seats[row.device] = Seat(
+            row.number, row.environment, row.device, row.token_hash, row.action, offered, poll
+        )
+
+    def _seat(self, environment: str, device: str) -> Seat | None:
+        seats = self._seats.get(environment.casefold())
+        return seats.get(device) if seats else None
+
+    def admit(self, environment: str, device: str, token: str) -> bool:
+        """Whether the token is this device's."""
+        seat = self._seat(environment, device)
+        found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        same = hmac.compare_digest(found, seat.token_hash if seat else _NO_HASH)
+        return same and seat is not None
+
+    def poll(self, environment: str, device: str) -> Poll:
+        """What the device should do now; notes that it was seen."""
+        seat = self._must(environment, device)
+        self._seen[seat.number] = self._now_ms()
+        return seat.poll
+
+    def cancelling(self, environment: str, device: str, action: int) -> bool:
+        """Whether the device is asked to cancel this action."""
+        seat = self._seat(environment, device)
+        return seat is not None and action != 0 and seat.poll.cancel == action
+
+    async def offer(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The device reads its open action; None when it has no such action."""
+        seat = self._must(environment, device)
+        if action == 0 or seat.poll.action != action:
+            return None
+        await self._submit(seat, action, Opened())
+        return self._registry.offer(seat.number, action, messages_max)
+
+    async def installed(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The device's last finished action; None when this is not it."""
+        seat = self._must(environment, device)
+        if action == 0 or seat.poll.installed != action:
+            return None
+        return self._registry.offer(seat.number, action, messages_max)
+
+    async def feedback(
+        self, environment: str, device: str, action: int, told: Feedback
+    ) -> RecordAnswer:
+        """Take a report; it is durable on return."""
+        return await self._submit(self._must(environment, device), action, told)
+
+    async def cancel_feedback(
+        self, environment: str, device: str, action: int, told: CancelFeedback
+    ) -> RecordAnswer:
+        """Take the outcome of a cancel; it is durable on return."""
+        return await self._submit(self._must(environment, device), action, told)
+
+    async def attributes(
+        self, environment: str, device: str, mode: str, values: Mapping[str, str]
+    ) -> None:
+        """Take attributes. Raises `Refused` when the device would have too many."""
+        seat = self._must(environment, device)
+        told = AttributesPut(mode=mode, values=dict(values))
+        if await self._submit(seat, 0, told) == "too_many":
+            raise Refused(
+                "device.attributes.input",
+                f"device {device}",
+                expected="at most 100 attributes",
+                found="more, with those it has",
+                remedy="send them with mode replace",
+            )
+
+    async def image(
+        self, environment: str, device: str, action: int, file: str, *, began: bool
+    ) -> Image | None:
+        """The image of the device's open or last action, checked once in this process."""
+        seat = self._must(environment, device)
+        if action == 0 or action not in (seat.action, seat.poll.installed):
+            return None
+        offer = self._registry.offer(seat.number, action, 0)
+        if offer is None or offer.firmware.file != file:
+            return None
+        digest = offer.firmware.digest
+        if digest not in self._paths:
+            self._paths[digest] = await asyncio.to_thread(self._blobs.path, digest)
+        if began and seat.offered and offer.state in ("assigned", "offered"):
+            await self._submit(seat, action, Fetched())
+        return Image(path=self._paths[digest], firmware=offer.firmware)
+
+    def _must(self, environment: str, device: str) -> Seat:
+        seat = self._seat(environment, device)
+        if seat is None:
+            raise Refused(
+                "device.name.unknown",
+                f"device {device[:80]}",
+                expected="an enrolled device",
+                found="none of that name in this environment",
+                remedy="enrol it first",
+            )
+        return seat
+
+    async def _submit(self, seat: Seat, action: int, told: Any) -> RecordAnswer:
+        incoming = Incoming(
+            environment=seat.environment, device=seat.device, action=action, told=told
+        )
+        done: asyncio.Future[RecordAnswer] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait((incoming, done))
+        return await done
+
+    async def _write(self) -> None:
+        """Group commit: all that waits goes into one transaction, in order."""
+        while True:
+            group = [await self._queue.get()]
+            while len(group) < _GROUP_MAX and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            try:
+                answers = await asyncio.to_thread(self._record, [incoming for incoming, _ in group])
+                for (_, done), answer in zip(group, answers, strict=True):
+                    if not done.done():
+                        done.set_result(answer)
+            except Exception as error:  # noqa: BLE001 (handed to each asker)
+                # Nothing of the group was written: each asker is told, and may send again.
+                for _, done in group:
+                    if not done.done():
+                        done.set_exception(error)
+            finally:
+                for _ in group:
+                    self._queue.task_done()
+
+    def _record(self, group: list[Incoming]) -> list[RecordAnswer]:
+        answers = self._registry.record(group)
+        self.refresh()
+        return answers
+
+    async def _flush(self) -> None:
+        seen, self._seen = self._seen, {}
+        if seen:
+            await asyncio.to_thread(self._registry.note_seen, seen)
+
+    async def _look(self) -> None:
+        await asyncio.to_thread(self.refresh)
+
+    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except SurefootError as error:
+                _log.error("device desk: %s", error)
+
+
+def _spread(seconds: int, device: str) -> int:
+    """The poll interval with a stable spread of 10 %, so that a fleet does not poll as one."""
+    bounded = min(max(seconds, 1), _SLEEP_MAX)
+    if bounded < _JITTER_FROM_SECONDS:
+        return bounded
+    place = int.from_bytes(hashlib.sha256(device.encode()).digest()[:2], "big")
+    return min(bounded - bounded // 10 + bounded * place // (5 * 65_536), _SLEEP_MAX)
