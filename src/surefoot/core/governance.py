@@ -30,6 +30,9 @@ class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     availability_percent: str = ""
     devices: WavePolicy = WavePolicy()
     freezes: tuple[tuple[int, int, str], ...] = ()
+    databases: dict[str, str] = {}
+    process: bool = False
+    fleet: bool = False
 
 
 class Governance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -134,8 +134,15 @@ def decode(content: bytes) -> Plan:
 
 def phase_of(step: Step) -> int:
     """Where a step stands in the order that is the same for every environment."""
-    if step.action == "migrate" and "contract" in str(step.arguments.get("classes", "")):
+    classes = step.arguments.get("classes")
+    if (
+        step.action == "migrate"
+        and isinstance(classes, list | tuple)
+        and list(classes) == ["contract"]
+    ):
         return _PHASES["contract"]
+    if step.action == "backup" and step.id.endswith("backup-contract"):
+        return _PHASES["contract"] - 1
     return _PHASES[step.action]
 
 

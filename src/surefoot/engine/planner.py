@@ -47,7 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     desired: dict[str, Plain]
     smoke: tuple[Plain, ...]
     heads: dict[str, int]
-    contract: bool = True
+    explicit: tuple[Step, ...] = ()
 
 
 def make_plan(
@@ -55,7 +55,7 @@ def make_plan(
 ) -> Plan:
     """Decide. Raises `Refused("plan.compatibility")` when something would be stranded."""
     _check_compatibility(wanted)
-    steps = _gates(wanted)
+    steps = [*_gates(wanted), *wanted.explicit]
     for name, desired in wanted.desired.items():
         steps += [
             step if step.target == name else msgspec.structs.replace(step, target=name)
@@ -96,7 +96,7 @@ def _gates(wanted: Wanted) -> list[Step]:
             summary=f"verify signatures and digests of {len(artifacts)} artifacts",
         )
     ]
-    services = wanted.manifest.of_kind("service")
+    services = wanted.desired.get("process", {})
     if wanted.smoke and services:
         steps.append(
             Step(
@@ -134,7 +134,11 @@ def _with_waits(steps: list[Step]) -> list[Step]:
                     target=step.target,
                     action="await",
                     component=step.component,
-                    arguments={"wave": step.arguments["wave"], "last": last},
+                    arguments={
+                        "wave": step.arguments["wave"],
+                        "last": last,
+                        "policy": step.arguments["policy"],
+                    },
                     summary=f"wait until {step.summary} is verified",
                 )
             )
@@ -285,12 +289,25 @@ def _after(wanted: Wanted, step: Step) -> ComponentAfter | None:
 
 
 def _level(wanted: Wanted, step: Step, name: str) -> Plain:
-    """How far the schema is after a migration step, and whether it was contracted."""
+    """How far the schema is after a migration step, and up to where it was contracted."""
     migrations = _list(wanted.manifest.component(name).detail.get("migrations", []))
-    contract = phase_of(step) > _DEVICES
-    numbers = {str(m.get("class")) == "contract": int(str(m.get("number", 0))) for m in migrations}
-    level = max(numbers.values(), default=0) if contract else numbers.get(False, 0)
-    return {"schema": level, **({"contracted": numbers[True]} if contract else {})}
+    to = step.arguments.get("to", len(migrations))
+    assert isinstance(to, int)
+    contracts = [
+        number
+        for m in migrations
+        if m.get("class") == "contract" and isinstance(number := m.get("number"), int)
+    ]
+    classes = step.arguments.get("classes", ())
+    done = [n for n in contracts if n <= to] if "contract" in _texts(classes) else []
+    state = wanted.environment.components.get(name)
+    before = state.detail.get("contracted", 0) if state else 0
+    contracted = max([*done, before if isinstance(before, int) else 0], default=0)
+    return {"schema": to, **({"contracted": contracted} if contracted else {})}
+
+
+def _texts(value: object) -> list[str]:
+    return [str(v) for v in value] if isinstance(value, list | tuple) else []
 
 
 def _record(wanted: Wanted, name: str) -> ComponentAfter:
@@ -308,7 +325,7 @@ def _record(wanted: Wanted, name: str) -> ComponentAfter:
 
 def _brief(detail: Plain) -> Plain:
     """What the record keeps of a component's detail: enough to show, small enough for an entry."""
-    return {k: v for k, v in detail.items() if k in ("database", "schema", "file", "hardware")}
+    return {k: v for k, v in detail.items() if k in ("database", "schema", "image")}
 
 
 def _before(wanted: Wanted, step: Step) -> ComponentAfter | None:

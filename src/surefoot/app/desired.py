@@ -1,0 +1,157 @@
+"""What an environment should become under a release: the desired state of each of its targets.
+
+Keeps: values come from the release's own definition, secrets by name and version; a clone without
+an entry of its own has its source's. Does not: observe or decide steps.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from surefoot.app.facade import App
+from surefoot.core.errors import Refused
+from surefoot.core.governance import EnvironmentPolicy
+from surefoot.core.manifest import Manifest
+from surefoot.core.plan import Settings
+from surefoot.core.target import Plain
+from surefoot.core.world import Environment
+from surefoot.product import Definition, Service
+from surefoot.product import Environment as Declared
+from surefoot.targets.keeper import VERSION as KEEPER_VERSION
+
+
+def declared(definition: Definition, environment: Environment) -> Declared:
+    """The environment's entry in a definition, or its source's."""
+    found = definition.environments.get(environment.name) or definition.environments.get(
+        environment.source
+    )
+    if found is None:
+        raise Refused(
+            "environment.undeclared",
+            f"environment {environment.name}",
+            expected=f"one of {', '.join(sorted(definition.environments))}",
+            found="no entry in the release's surefoot.yaml",
+            remedy="declare it there and cut a release",
+        )
+    return found
+
+
+def settings_of(definition: Definition, environment: Environment) -> Settings:
+    """Values, secret references, infrastructure and tools for an environment."""
+    entry = declared(definition, environment)
+    missing = [name for name in entry.secrets if name not in environment.secrets]
+    if missing:
+        raise Refused(
+            "secret.missing",
+            f"environment {environment.name}",
+            expected=f"secrets {', '.join(entry.secrets)}",
+            found=f"no value for {', '.join(missing)}",
+            remedy=f"set it: surefoot secret set {environment.name} {missing[0]}",
+        )
+    process = entry.targets.process
+    infrastructure: Plain = {"keeper": KEEPER_VERSION} if process else {}
+    if process:
+        infrastructure |= {k: v for k, v in msgspec.to_builtins(process).items() if v is not None}
+    infrastructure |= {f"database {n}": d.engine for n, d in entry.targets.databases.items()}
+    return Settings(
+        values=dict(entry.values),
+        secrets={name: environment.secrets[name] for name in entry.secrets},
+        infrastructure=infrastructure,
+        tools=dict(definition.tools),
+    )
+
+
+def desired_of(
+    app: App,
+    definition: Definition,
+    environment: Environment,
+    manifest: Manifest,
+    settings: Settings,
+    number: int,
+) -> dict[str, Plain]:
+    """Each target's desired state, by the target's name."""
+    entry = declared(definition, environment)
+    desired: dict[str, Plain] = {}
+    for component in manifest.of_kind("migrations"):
+        desired[f"database:{component.detail['database']}"] = {
+            "artifact": component.artifact,
+            "component": component.name,
+            "migrations": component.detail["migrations"],
+            "before": environment.release_version,
+        }
+    if entry.targets.process is not None:
+        desired["process"] = {
+            c.name: _service(app, definition, environment, manifest, settings, number, c.name)
+            for c in manifest.of_kind("service")
+        }
+    return desired
+
+
+def _service(
+    app: App,
+    definition: Definition,
+    environment: Environment,
+    manifest: Manifest,
+    settings: Settings,
+    number: int,
+    name: str,
+) -> Plain:
+    part = definition.components[name]
+    assert isinstance(part, Service)
+    process = declared(definition, environment).targets.process
+    assert process is not None
+    values = dict(settings.values)
+    if part.run.database:
+        values["database"] = app.address(environment.name, part.run.database)
+    limits: Plain = {
+        k: v
+        for k, v in (("memory_mib", process.memory_mib), ("open_files", process.open_files))
+        if v is not None
+    }
+    return {
+        "artifact": manifest.component(name).artifact,
+        "command": list(part.run.command),
+        "health": {
+            "path": part.run.health.path,
+            "timeout_seconds": part.run.health.timeout_seconds,
+        },
+        "values": values,
+        "secrets": dict(settings.secrets),
+        "listener": process.listener,
+        "limits": limits,
+        "drain_seconds": part.run.drain_seconds,
+        "generation": f"d{number}",
+    }
+
+
+def fleet_of(
+    manifest: Manifest,
+    release: str,
+    previous: Manifest | None,
+    policy: EnvironmentPolicy,
+    environment: Environment,
+    number: int,
+) -> Plain:
+    """The fleet's desired state: the firmware, what it returns to, and the waves."""
+    firmware = manifest.of_kind("firmware")
+    if not firmware:
+        return {}
+    component = firmware[0]
+    running = environment.components.get(component.name)
+    if running is not None and running.artifact == component.artifact:
+        return {}
+    desired: Plain = {
+        "component": component.name,
+        "deployment": number,
+        "release": release,
+        "firmware": component.detail["image"],
+        "waves": list(policy.devices.waves),
+        "policy": msgspec.to_builtins(policy.devices),
+    }
+    before = next(iter(previous.of_kind("firmware")), None) if previous else None
+    if running is not None and before is not None:
+        desired["previous"] = {
+            "release": running.release,
+            "firmware": running.detail.get("image", before.detail["image"]),
+        }
+    return desired

@@ -1,0 +1,256 @@
+"""Plans made on request: read the world, look at the targets, and decide, changing nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from surefoot.app.desired import declared, desired_of, fleet_of, settings_of
+from surefoot.app.facade import App
+from surefoot.core import environment as environments
+from surefoot.core import release as releases
+from surefoot.core.errors import Refused
+from surefoot.core.manifest import Manifest
+from surefoot.core.plan import Plan
+from surefoot.core.target import Plain, Step
+from surefoot.core.world import Environment, World
+from surefoot.engine.planner import Wanted, make_plan
+from surefoot.trust.digest import Digest
+
+PURPOSES = ("deploy", "rollback", "rebuild", "clone", "revert-drift", "destroy", "backup")
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan is asked for."""
+
+    environment: str
+    release: str = ""
+    purpose: str = "deploy"
+    data: str = ""
+
+
+class _Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plan reads of the world, copied out of it."""
+
+    environment: Environment
+    number: int
+    heads: dict[str, int]
+    previous: str
+    release: str
+
+
+def plan_for(app: App, ask: Ask) -> Plan:
+    """Make the plan, changing nothing. Raises `Refused` when there can be none."""
+    if ask.purpose not in PURPOSES:
+        raise Refused(
+            "plan.purpose.input",
+            f"plan for {ask.environment}",
+            expected=", ".join(PURPOSES),
+            found=ask.purpose[:40],
+            remedy="choose one of them",
+        )
+    ground = app.read(lambda w: _ground(w, ask))
+    manifest = app.manifest(ground.release)
+    previous = app.manifest(ground.previous) if ground.previous else None
+    definition = app.definition(manifest.definition)
+    policy = app.read(
+        lambda w: w.definition.governance.policy(ask.environment, ground.environment.source)
+    )
+    settings = settings_of(definition, ground.environment)
+    desired: dict[str, Plain] = {}
+    explicit: tuple[Step, ...] = ()
+    if ask.purpose in ("deploy", "rollback", "rebuild", "clone"):
+        desired = desired_of(app, definition, ground.environment, manifest, settings, ground.number)
+    if ask.purpose in ("rebuild", "clone"):
+        explicit = _restoring(app, ask, ground, manifest)
+    if ask.purpose in ("deploy", "rollback") and policy.fleet:
+        fleet = fleet_of(
+            manifest, ground.release, previous, policy, ground.environment, ground.number
+        )
+        desired |= {"fleet": fleet} if fleet else {}
+    if ask.purpose == "revert-drift":
+        explicit = _reverting(app, ask, ground, manifest)
+    if ask.purpose in ("destroy", "backup"):
+        explicit = _ending(app, ask, ground, manifest)
+    targets = app.targets(ask.environment)
+    observed = {name: target.observe() for name, target in targets.items()}
+    smoke = tuple(
+        {k: v for k, v in msgspec.to_builtins(check).items() if v is not None}
+        for check in definition.pipeline.smoke
+    )
+    quiet = ask.purpose in ("destroy", "backup", "revert-drift")
+    wanted = Wanted(
+        deployment=ground.number,
+        environment=ground.environment,
+        purpose=ask.purpose,
+        manifest=manifest,
+        release=Digest(ground.release),
+        previous=previous,
+        policy=policy,
+        settings=settings,
+        desired=desired,
+        explicit=explicit,
+        smoke=() if quiet else smoke,
+        heads=ground.heads,
+    )
+    return make_plan(wanted, targets, observed)
+
+
+def _ground(world: World, ask: Ask) -> _Ground:
+    environment = environments.find(world, ask.environment)
+    previous = environment.release
+    release = _release(world, ask, environment)
+    version = next(r.version for r in world.releases.values() if r.digest == release)
+    streams = (f"env/{ask.environment}", "definition", f"release/{version}")
+    return _Ground(
+        environment=msgspec.convert(msgspec.to_builtins(environment), Environment),
+        number=len(world.deployments) + 1,
+        heads={stream: world.heads.get(stream, -1) for stream in streams},
+        previous=previous,
+        release=release,
+    )
+
+
+def _release(world: World, ask: Ask, environment: Environment) -> str:
+    """The release a plan is about: the named one, the present one, the one before, the source's."""
+    if ask.purpose == "deploy" or (ask.release and ask.purpose == "rollback"):
+        return releases.find(world, ask.release).digest
+    if ask.purpose == "rollback":
+        return _release_before(world, environment)
+    if ask.purpose == "clone":
+        return environments.find(world, environment.source).release or _nothing(environment)
+    return environment.release or _nothing(environment)
+
+
+def _nothing(environment: Environment) -> str:
+    raise Refused(
+        "environment.empty",
+        f"environment {environment.name}",
+        expected="an environment that was deployed to",
+        found="nothing deployed yet",
+        remedy=f"surefoot deployment request {environment.name} RELEASE",
+    )
+
+
+def _release_before(world: World, environment: Environment) -> str:
+    """The release that ran before the present one came."""
+    past = [
+        d
+        for d in world.deployments.values()
+        if d.environment == environment.name and d.status in ("succeeded", "stopped")
+    ]
+    for deployment in reversed(past):
+        if deployment.release != environment.release:
+            return deployment.release
+    raise Refused(
+        "rollback.nothing",
+        f"environment {environment.name}",
+        expected="an earlier release",
+        found=f"only {environment.release_version or 'nothing'}",
+        remedy="deploy a release forward",
+    )
+
+
+def _restoring(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple[Step, ...]:
+    """Steps that bring the data back (rebuild) or over (clone)."""
+    source = ground.environment.source if ask.purpose == "clone" else ask.environment
+    origin = app.read(lambda w: dict(environments.find(w, source).backups))
+    entry = declared(app.definition(manifest.definition), ground.environment)
+    steps = []
+    for component in manifest.of_kind("migrations"):
+        name = str(component.detail["database"])
+        if name not in origin:
+            raise Refused(
+                "backup.missing",
+                f"database {name} of {source}",
+                expected="a verified backup",
+                found="none",
+                remedy=f"make one: surefoot environment backup {source}",
+            )
+        arguments: Plain = {"backup": origin[name]}
+        if ask.purpose == "clone":
+            arguments |= {"policy": ask.data or "masked", "masked": list(entry.data.masked)}
+        else:
+            arguments |= {"writers_stopped": True}
+        steps.append(
+            Step(
+                id=f"{'clone' if ask.purpose == 'clone' else 'restore'}-{name}",
+                target=f"database:{name}",
+                action="clone_from" if ask.purpose == "clone" else "restore",
+                component=component.name,
+                arguments=arguments,
+                summary=f"data of {source}, from the verified backup",
+            )
+        )
+    return tuple(steps)
+
+
+def _reverting(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple[Step, ...]:
+    """Steps that bring services back to what is recorded."""
+    definition = app.definition(manifest.definition)
+    settings = settings_of(definition, ground.environment)
+    number = ground.number
+    wanted = desired_of(app, definition, ground.environment, manifest, settings, number)
+    drifted = {difference.path for difference in ground.environment.drift}
+    steps = []
+    for name, service in wanted.get("process", {}).items():
+        if any(path.startswith(f"process/{name}/") for path in drifted):
+            assert isinstance(service, dict)
+            steps.append(
+                Step(
+                    id=f"restart-{name}",
+                    target="process",
+                    action="restart",
+                    component=name,
+                    arguments=service,
+                    summary=f"{name} as recorded: configuration rewritten, process replaced",
+                )
+            )
+    if not steps:
+        raise Refused(
+            "drift.none",
+            f"environment {ask.environment}",
+            expected="drift of a service that can be reverted",
+            found=", ".join(sorted(drifted)) or "no drift",
+            remedy=f"look first: surefoot drift check {ask.environment}",
+        )
+    return tuple(steps)
+
+
+def _ending(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple[Step, ...]:
+    """A verified backup of each database; for an end also the removal of everything."""
+    steps = [
+        Step(
+            id=f"backup-{component.detail['database']}",
+            target=f"database:{component.detail['database']}",
+            action="backup",
+            component=component.name,
+            summary="backup, restored elsewhere and compared",
+        )
+        for component in manifest.of_kind("migrations")
+    ]
+    if ask.purpose == "destroy":
+        steps += [
+            Step(
+                id=f"remove-{c.name}",
+                target="process",
+                action="remove",
+                component=c.name,
+                summary=f"stop {c.name} and remove its folders",
+                reversible=False,
+                why_irreversible="what is removed comes back only by a rebuild",
+            )
+            for c in manifest.of_kind("service")
+        ]
+        steps += [
+            Step(
+                id=f"destroy-{component.detail['database']}",
+                target=f"database:{component.detail['database']}",
+                action="destroy",
+                component=component.name,
+                summary="destroy the database",
+                reversible=False,
+                why_irreversible="the data comes back only from the backup",
+            )
+            for component in manifest.of_kind("migrations")
+        ]
+    return tuple(steps)

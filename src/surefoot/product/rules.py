@@ -1,0 +1,42 @@
+"""The rules of a product definition, in the form the journal holds them."""
+
+from __future__ import annotations
+
+from surefoot.core.governance import EnvironmentPolicy, Governance, WavePolicy
+from surefoot.product.form import Definition, Environment
+
+
+def governance_of(definition: Definition) -> Governance:
+    """Roles, protection, approvals, order, waves and targets of a definition."""
+    return Governance(
+        product=definition.product,
+        roles={name: tuple(sorted(may)) for name, may in definition.roles.items()},
+        environments={name: _policy(e) for name, e in definition.environments.items()},
+        small_team_delay_hours=definition.small_team.delay_hours if definition.small_team else -1,
+    )
+
+
+def _policy(environment: Environment) -> EnvironmentPolicy:
+    devices = environment.devices
+    approvals = environment.approvals
+    percent = environment.availability_percent
+    return EnvironmentPolicy(
+        protected=environment.protected,
+        after=environment.after or "",
+        approvals=approvals.count if approvals else 0,
+        approver_role=approvals.role if approvals else "",
+        availability_percent="" if percent is None else str(percent),
+        devices=WavePolicy(
+            waves=devices.waves,
+            success_percent=devices.success_percent,
+            error_percent=devices.error_percent,
+            minimum_sample=devices.minimum_sample,
+            deadline_seconds=devices.deadline_seconds,
+        )
+        if devices
+        else WavePolicy(),
+        freezes=tuple((z.from_ms, z.until_ms, z.reason) for z in environment.freezes),
+        databases={name: d.engine for name, d in environment.targets.databases.items()},
+        process=environment.targets.process is not None,
+        fleet=environment.targets.fleet is not None,
+    )
