@@ -1,9 +1,10 @@
 -- The first tables. Plain SQL that SQLite and PostgreSQL both take.
 
+-- calibration_milli: what the device's sensor reads too little, in thousandths of a degree.
+-- (No comment inside a table: SQLite keeps the text, and cannot drop a column after one.)
 CREATE TABLE device (
     device TEXT PRIMARY KEY,
     first_seen_ms BIGINT NOT NULL,
-    -- What the device's sensor reads too little, in thousandths of a degree.
     calibration_milli BIGINT NOT NULL DEFAULT 0
 );
 
