@@ -5,7 +5,11 @@ import subprocess
 
 import pytest
 
+from surefoot.core.errors import Failed
+from surefoot.supply.builder import Builder
+from surefoot.supply.cache import BuildFolder
 from surefoot.trust import keys
+from surefoot.trust.digest import digest_of
 
 
 class Person:
@@ -67,3 +71,48 @@ class Work:
 @pytest.fixture
 def work(tmp_path):
     return Work(tmp_path)
+
+
+class FolderBlobs:
+    """Blobs as files, as the store keeps them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+
+    def path(self, digest):
+        found = self.folder / digest
+        if not found.exists():
+            raise Failed("blob.missing", digest)
+        return found
+
+    def put(self, content):
+        digest = digest_of(content)
+        (self.folder / digest).write_bytes(content)
+        return digest
+
+    def get(self, digest):
+        return self.path(digest).read_bytes()
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return FolderBlobs(tmp_path / "blobs")
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def builder(work, blobs, tmp_path, said):
+    return Builder(
+        work.path,
+        tmp_path / "builds",
+        blobs=blobs,
+        cache=BuildFolder(tmp_path / "cache"),
+        signer=keys.private_key(b"\x09" * 32),
+        now_ms=lambda: 1_800_000_000_000,
+        progress=said.append,
+    )
