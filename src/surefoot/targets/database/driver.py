@@ -17,7 +17,7 @@ from typing import Protocol
 
 import msgspec
 
-from surefoot.core.errors import Refused
+from surefoot.core.errors import Corrupt, Refused
 from surefoot.targets.database.migration import Applied, Migration
 from surefoot.targets.database.sql import Engine
 from surefoot.trust import canonical
@@ -217,6 +217,21 @@ def digest_of_objects(objects: Mapping[str, Digest]) -> Digest:
 def ascii_name(name: str) -> str:
     """A name as ASCII, for canonical JSON: other characters as escapes."""
     return name.encode("unicode_escape").decode()
+
+
+def same_migration(found: Applied, entry: Applied) -> bool:
+    """Whether a ledger row is this migration. Raises `Corrupt` when its content was another."""
+    if found.number != entry.number:
+        return False
+    if found.sha256 != entry.sha256:
+        raise Corrupt(
+            "database.ledger.differs",
+            f"migration {entry.number:04d}",
+            expected=entry.sha256,
+            found=found.sha256,
+            remedy="find out who applied other content under this number",
+        )
+    return True
 
 
 def writers_alive(subject: str, found: str) -> Refused:

@@ -22,6 +22,7 @@ from surefoot.targets.database.driver import (
     RowDigest,
     TableContent,
     ascii_name,
+    same_migration,
 )
 from surefoot.targets.database.migration import Applied
 from surefoot.targets.database.sql import tokens
@@ -151,18 +152,7 @@ def applied(db: sqlite3.Connection) -> tuple[Applied, ...]:
 
 def is_applied(db: sqlite3.Connection, entry: Applied) -> bool:
     """Whether the ledger has the migration; with other content it is `Corrupt`."""
-    for found in applied(db):
-        if found.number == entry.number:
-            if found.sha256 != entry.sha256:
-                raise Corrupt(
-                    "database.ledger.differs",
-                    f"migration {entry.number:04d}",
-                    expected=entry.sha256,
-                    found=found.sha256,
-                    remedy="find out who applied other content under this number",
-                )
-            return True
-    return False
+    return any(same_migration(found, entry) for found in applied(db))
 
 
 def broken_keys(db: sqlite3.Connection) -> int:
