@@ -35,7 +35,7 @@ class FileBlobs:
         try:
             with path.open("rb") as file:
                 found = digest_of_chunks(_chunks(file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise self._missing(digest) from None
         self._compare(digest, found)
         return path
@@ -44,7 +44,7 @@ class FileBlobs:
         """The bytes. Raises `Failed` when missing, `Corrupt` when they differ."""
         try:
             content = self._place(digest).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise self._missing(digest) from None
         self._compare(digest, digest_of(content))
         return content

@@ -172,6 +172,9 @@ def _check_text(text: str) -> None:
 
 def _decode(text: str) -> bytes:
     try:
-        return base64.b64decode(text.encode(), validate=True)
+        content = base64.b64decode(text.encode(), validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raise NotANote(f"not base64: {text[:40]!r}") from None
+    if base64.b64encode(content).decode() != text:
+        raise NotANote(f"base64 has bits that mean nothing: {text[:40]!r}")
+    return content

@@ -1,0 +1,235 @@
+"""One suite for both databases: transactions, locks, leases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from surefoot.core.errors import Failed, Refused
+from surefoot.store.database import Database, statement
+from surefoot.store.lease import Leases
+from surefoot.store.postgres import PostgresDatabase
+from surefoot.store.sqlite import SqliteDatabase
+
+Open = Callable[[], Database]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Opens the same database each time it is called."""
+    if request.param == "sqlite":
+        return lambda: SqliteDatabase(tmp_path / "store")
+    dsn = request.getfixturevalue("postgres_dsn")
+    return lambda: PostgresDatabase(dsn)
+
+
+@pytest.fixture
+def database(opener: Open) -> Iterator[Database]:
+    found = opener()
+    yield found
+    found.close()
+
+
+def put_state(database: Database, digest: str, content: bytes = b"x") -> None:
+    with database.write() as session:
+        session.run("journal.insert_state", digest=digest, content=content)
+
+
+def states(database: Database) -> list[str]:
+    with database.read() as session:
+        rows = session.rows("journal.states_after", digest="", limit=100)
+    return [row[0] for row in rows]
+
+
+def test_what_is_written_is_there_after_opening_again(opener: Open) -> None:
+    database = opener()
+    put_state(database, "a", b"\x00\xff")
+    database.close()
+    database = opener()
+    with database.read() as session:
+        row = session.row("journal.state", digest="a")
+        assert session.row("journal.state", digest="b") is None
+    database.close()
+    assert row is not None and bytes(row[0]) == b"\x00\xff"
+
+
+def test_an_exception_changes_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        session.run("journal.insert_state", digest="a", content=b"x")
+        raise ZeroDivisionError
+    assert states(database) == []
+    put_state(database, "b")
+    assert states(database) == ["b"]
+
+
+def test_a_read_sees_one_moment(database: Database) -> None:
+    put_state(database, "a")
+    with database.read() as session:
+        assert len(session.rows("journal.states_after", digest="", limit=9)) == 1
+        thread = threading.Thread(target=put_state, args=(database, "b"))
+        thread.start()
+        thread.join()
+        assert len(session.rows("journal.states_after", digest="", limit=9)) == 1
+    assert states(database) == ["a", "b"]
+
+
+def test_a_failed_statement_is_our_mistake_not_the_worlds(database: Database) -> None:
+    put_state(database, "a")
+    with pytest.raises(Exception, match=r"(?i)null") as caught:
+        put_state(database, "b", None)  # type: ignore[arg-type]
+    assert not isinstance(caught.value, Failed)
+    assert states(database) == ["a"]
+
+
+def test_threads_write_one_after_the_other(database: Database) -> None:
+    def write_many(name: str) -> None:
+        for i in range(20):
+            put_state(database, f"{name}{i:02d}")
+
+    threads = [threading.Thread(target=write_many, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(states(database)) == 80
+
+
+def test_exclusive_holds_off_other_threads(database: Database) -> None:
+    inside, most = 0, 0
+
+    def enter() -> None:
+        nonlocal inside, most
+        for _ in range(10):
+            with database.exclusive("name"):
+                inside += 1
+                most = max(most, inside)
+                put_state(database, "a")
+                inside -= 1
+
+    threads = [threading.Thread(target=enter) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_exclusive_holds_off_other_processes_on_postgres(postgres_dsn: str) -> None:
+    one, two = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
+    entered = threading.Event()
+
+    def enter() -> None:
+        with two.exclusive("name"):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    with one.exclusive("name"):
+        thread.start()
+        assert not entered.wait(0.3)
+    thread.join(10)
+    assert entered.is_set()
+    one.close()
+    two.close()
+
+
+def test_a_postgres_connection_that_broke_is_opened_again(postgres_dsn: str) -> None:
+    database = PostgresDatabase(postgres_dsn)
+    put_state(database, "a")
+    with database.read() as session:
+        (pid,) = session._connection.execute("SELECT pg_backend_pid()").fetchone()  # type: ignore
+    other = PostgresDatabase(postgres_dsn)
+    with other.write() as session:
+        session._connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    with pytest.raises(Failed, match=r"store\.database\.unreachable"):
+        states(database)
+    assert states(database) == ["a"]
+    other.close()
+    database.close()
+
+
+def test_a_server_that_does_not_answer_is_failed() -> None:
+    with pytest.raises(Failed, match=r"store\.database\.unreachable"):
+        PostgresDatabase("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_a_second_server_on_a_data_directory_is_refused(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from surefoot.store.sqlite import SqliteDatabase;"
+        "SqliteDatabase(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(Refused) as caught:
+            SqliteDatabase(tmp_path)
+        assert caught.value.code == "store.directory.locked"
+        assert str(holder.pid) in caught.value.found
+        holder.kill()
+    SqliteDatabase(tmp_path).close()
+
+
+def test_reading_only_needs_no_lock_and_cannot_write(tmp_path: Path) -> None:
+    server = SqliteDatabase(tmp_path)
+    put_state(server, "a")
+    reader = SqliteDatabase(tmp_path, read_only=True)
+    assert states(reader) == ["a"]
+    with pytest.raises(Failed, match="readonly"):
+        put_state(reader, "b")
+    reader.close()
+    server.close()
+
+
+def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
+    (tmp_path / "surefoot.db").write_bytes(b"not a database, not at all" * 100)
+    with pytest.raises(Exception, match=r"store\.database\.damaged"):
+        SqliteDatabase(tmp_path)
+
+
+def test_statements_are_named_and_translated() -> None:
+    assert ":digest" in statement("journal.state", "sqlite")
+    assert "%(digest)s" in statement("journal.state", "postgres")
+    with pytest.raises(KeyError):
+        statement("journal.no_such", "sqlite")
+
+
+def test_a_lease_has_one_holder_and_fences_that_grow(database: Database) -> None:
+    leases = Leases(database)
+    assert leases.acquire("e", "a", 0, 100) == 1
+    assert leases.acquire("e", "b", 99, 100) is None
+    assert leases.holder("e", 99) == "a"
+    assert leases.renew("e", "a", 1, 99, 100)
+    assert leases.acquire("e", "b", 198, 100) is None
+    assert leases.acquire("e", "b", 199, 100) == 2
+    assert not leases.renew("e", "a", 1, 199, 100)
+    assert not leases.release("e", "a", 1)
+    assert leases.release("e", "b", 2)
+    assert leases.holder("e", 200) is None
+    assert leases.acquire("e", "a", 200, 100) == 3
+    assert leases.acquire("e", "a", 201, 100) == 4  # a restarted worker gets a fence of its own
+    assert not leases.renew("e", "a", 3, 202, 100)
+
+
+def test_of_many_that_acquire_a_lease_one_gets_it(database: Database) -> None:
+    leases, got = Leases(database), []
+
+    def acquire(worker: str) -> None:
+        fence = leases.acquire("e", worker, 0, 100)
+        if fence is not None:
+            got.append((worker, fence))
+
+    threads = [threading.Thread(target=acquire, args=(f"w{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
