@@ -112,6 +112,8 @@ class Keeper:
             "drain": self._drain,
             "stop": self._stop,
             "listen": self._listen,
+            "secrets": self._secrets,
+            "unlink": self._unlink,
             "flush": self._flush,
             "shutdown": self._shutdown,
         }
@@ -217,6 +219,23 @@ class Keeper:
         if declared != self._state.declared:
             await self._bind(declared, declared)
         return {"address": self._state.address}
+
+    async def _secrets(self, generation: str, secrets: str) -> dict[str, Any]:
+        """Hold the secrets of an adopted generation, and restart it if it waits for them."""
+        known = self._known(generation)
+        known.give_secrets(secrets.encode())
+        known.restart()
+        return {}
+
+    async def _unlink(self) -> dict[str, Any]:
+        """Nothing is live any more: clients are told so."""
+        live = self._generations.get(live_of(self.folder))
+        (self.folder / "live").unlink(missing_ok=True)
+        sync_folder(self.folder)
+        self.hub.live = None
+        if live is not None:
+            live.keep = False
+        return {}
 
     async def _flush(self) -> dict[str, Any]:
         self._counts.flush(self._now_ms())
