@@ -1,5 +1,8 @@
 """What a builder says counts only under its key, and only about that artifact."""
 
+import json
+import pathlib
+
 import pytest
 
 from surefoot.core.errors import Refused
@@ -77,3 +80,21 @@ def test_a_result_without_a_passed_test_is_failed():
         )
         found = provenance.verify_test_result(content, [KEY.public], ARTIFACT)
         assert found.result == expected
+
+
+VECTORS = json.loads(
+    (pathlib.Path(__file__).parents[1] / "vectors" / "provenance.json").read_text()
+)
+
+
+def test_vectors_verify_for_ever():
+    key, _ = keys.parse_public_line(VECTORS["builder"])
+    artifact = VECTORS["artifact"]
+    origin = provenance.verify_provenance(VECTORS["provenance"].encode(), [key], artifact)
+    assert (origin.build_key, origin.commit) == (VECTORS["build_key"], VECTORS["commit"])
+    tested = provenance.verify_test_result(VECTORS["test_result"].encode(), [key], artifact)
+    assert [tested.result, *tested.failed_names] == VECTORS["tested"]
+
+
+def test_the_build_key_is_the_same_on_any_machine():
+    assert INPUTS.key() == VECTORS["build_key"]

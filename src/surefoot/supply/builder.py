@@ -208,9 +208,8 @@ class Builder:
             )
         )
         if not order.command:
-            return _Product(
-                archive.tar_of(folders.source, inputs.time_seconds), None, b"", 0, packages
-            )
+            # Time 0, not the commit's: an unchanged folder is the same artifact at every commit.
+            return _Product(archive.tar_of(folders.source, 0), None, b"", 0, packages)
         done = self._run(inputs, order.command, folders, "building")
         if done.exit_status != 0 or done.timed_out:
             self._fail(order, done)
