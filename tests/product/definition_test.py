@@ -194,6 +194,16 @@ EXAMPLES = [
     ("127.0.0.1:0", "localhost:0", "an address like"),
     ("127.0.0.1:0", "127.0.0.1:99999", "a port up to"),
     ("fleet: {}", "fleet: {port: 1}", "no keys"),
+    (
+        '        command: [python3, run_tests.py, "{junit}"]\n      locks: []',
+        '        command: [python3, run_tests.py, "{junit}"]\n      lock: []',
+        "did you mean locks?",
+    ),
+    (
+        '      tests:\n        command: [python3, run_tests.py, "{junit}"]\n      locks: []',
+        "      locks: []",
+        "the key tests, for the gate tests",
+    ),
     ("      fleet: {}\n", "", "the key fleet"),
     ('python3: ">=3.11"', "python3: newest", "a version range"),
     ("{engine: sqlite}", "{engine: postgresql}", "the key address"),

@@ -19,6 +19,7 @@ from surefoot.secrets.embedded import EmbeddedSecrets, SecretMetadata
 from surefoot.secrets.recipient import Recipient, new_identity
 from surefoot.secrets.text import SecretText
 from surefoot.store.database import Database
+from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.secret import SecretRows, ValueRow
 from surefoot.store.sqlite import SqliteDatabase
 
@@ -319,6 +320,26 @@ def test_no_error_or_its_traceback_holds_the_value(house: House) -> None:
             attempt()
         text = "".join(traceback.format_exception(caught.value)) + json.dumps(caught.value.record())
         assert VALUE not in text
+
+
+def test_postgresql_keeps_the_same_contract(postgres_dsn: str) -> None:
+    opened = PostgresDatabase(postgres_dsn)
+    try:
+        house = House(opened)
+        house.provider().set("production", "a", SecretText(VALUE))
+        runner = house.provider("production")
+        assert runner.open("production", "a", 1) == VALUE.encode()
+        assert runner.set("production", "a", SecretText("second")) == 2
+        runner.rotate_recipients("production", house.group("production"))
+        assert runner.open("production", "a", 2) == b"second"
+        assert [m.version for m in runner.list("production")] == [1, 2]
+        key = house.rows.keys("production")[-1]
+        assert not house.rows.add_key(key)
+        assert not house.rows.rewrap(
+            ((key, key), (msgspec.structs.replace(key, seal=b"x"), key)), None
+        )
+    finally:
+        opened.close()
 
 
 def test_racing_setters_get_distinct_versions(house: House) -> None:

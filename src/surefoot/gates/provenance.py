@@ -79,7 +79,7 @@ class ProvenanceGate:
         except (msgspec.ValidationError, ValueError) as error:
             evidence = msgspec.structs.replace(evidence, trouble=f"bad arguments: {error}"[:300])
         except SurefootError as error:
-            evidence = msgspec.structs.replace(evidence, trouble=str(error)[:300])
+            evidence = msgspec.structs.replace(evidence, trouble=str(error)[:600])
         return msgspec.structs.replace(evidence, ended_at_ms=self._now_ms())
 
     def _check(self, evidence: Evidence, wanted: ProvenanceArguments) -> Evidence:

@@ -71,7 +71,7 @@ class TestsGate:
         except (BadReport, envelope.BadEnvelope, ValueError) as error:
             evidence = msgspec.structs.replace(evidence, trouble=f"unreadable: {error}"[:300])
         except SurefootError as error:
-            evidence = msgspec.structs.replace(evidence, trouble=str(error)[:300])
+            evidence = msgspec.structs.replace(evidence, trouble=str(error)[:600])
         return msgspec.structs.replace(evidence, ended_at_ms=self._now_ms())
 
     def _read(self, evidence: Evidence, wanted: TestsArguments) -> Evidence:

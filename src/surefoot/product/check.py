@@ -169,6 +169,11 @@ def _pipeline(d: Definition) -> Iterator[Complaint]:
                 yield ("pipeline", part, index), "one of " + ", ".join(known), gate, ""
             if gate in gates[:index]:
                 yield ("pipeline", part, index), f"{gate} once", "twice", ""
+    if "tests" in d.pipeline.release:
+        for name, component in d.components.items():
+            if isinstance(component, Service | Firmware) and component.build.tests is None:
+                path: Path = ("components", name, "build")
+                yield path, "the key tests, for the gate tests", "no such key", ""
     named = "smoke" in d.pipeline.deploy
     if named and not d.pipeline.smoke:
         yield ("pipeline", "deploy"), "smoke checks under pipeline.smoke", "none", ""
