@@ -1,0 +1,35 @@
+"""A command that is one operation: send the words, show the answer."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from surefoot.doors.cli import show, views
+from surefoot.doors.cli.client import client_for
+from surefoot.doors.cli.tree import Command
+
+_PUBLIC = ("installation show", "journal checkpoint")
+
+
+def ask(options: argparse.Namespace) -> None:
+    """Ask the command's operation with the words that were given."""
+    command: Command = options.command
+    answer = client_for(options).ask(
+        command.method, command.path, given(options), public=command.words in _PUBLIC
+    )
+    emit(options, answer)
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """The words that were typed, by the operation's argument names."""
+    typed = {word.key: getattr(options, word.key) for word in options.command.takes}
+    return {name: value for name, value in typed.items() if value not in ("", None)}
+
+
+def emit(options: argparse.Namespace, answer: dict[str, Any], view: str = "") -> None:
+    """The answer on standard output: as JSON, or by the command's view."""
+    if options.output == "json":
+        show.as_json(answer)
+    else:
+        views.VIEWS[view or options.command.view](answer)

@@ -1,0 +1,33 @@
+"""Every command: the nouns with what they are about, and the tables of all their verbs."""
+
+from __future__ import annotations
+
+from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
+from surefoot.doors.cli.commands_environment import ENVIRONMENTS
+from surefoot.doors.cli.commands_here import HERE
+from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
+
+NOUNS = {
+    "installation": "this installation",
+    "person": "people, their keys and roles",
+    "who-can": "who may do something, now or at a time",
+    "definition": "the product's rules in force",
+    "release": "signed releases",
+    "job": "long work in progress",
+    "deployment": "plans, approvals and deployments",
+    "environment": "what runs where, then and now",
+    "drift": "differences between record and reality",
+    "freeze": "times without deployments",
+    "secret": "secrets of an environment",
+    "device": "devices of an environment",
+    "journal": "the record and its proof",
+    "key": "keys of people",
+    "login": "open a browser session by a one-time link",
+    "init": "make a new installation",
+    "use": "remember server and key",
+    "server": "run the server",
+    "explain": "what an error code means and what to do",
+    "demo": "see it all on a real product",
+}
+
+COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *HERE)

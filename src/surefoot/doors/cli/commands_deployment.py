@@ -1,0 +1,105 @@
+"""Commands on plans and deployments."""
+
+from __future__ import annotations
+
+from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, NUMBER, command, question
+from surefoot.doors.cli.tree import Command, Word
+
+_PLAN = (
+    Word("environment", "name of the environment"),
+    Word("release", "version, else the one that runs there", optional=True),
+    Word(
+        "--purpose",
+        "what for",
+        default="deploy",
+        choices=("deploy", "rollback", "rebuild", "clone", "revert-drift", "destroy", "backup"),
+    ),
+    Word("--data", "for clones: none, masked or full", choices=("none", "masked", "full")),
+)
+
+DEPLOYMENTS = (
+    command(
+        "deployment plan",
+        "what would change, and can it be undone; records nothing",
+        "/deployments/plans",
+        *_PLAN,
+        view="plan",
+    ),
+    command(
+        "deployment request",
+        "ask for a plan to be carried out",
+        "/deployments",
+        *_PLAN,
+        Word("--digest", "refuse when the plan made now is not this one"),
+        view="requested",
+    ),
+    question(
+        "deployment list",
+        "deployments, newest first",
+        "/deployments",
+        Word("--environment", "only of this environment"),
+        BEFORE,
+        LIMIT,
+        view="deployments",
+    ),
+    question(
+        "deployment show",
+        "plan, steps, approvals, and what it waits for",
+        "/deployments/{number}",
+        NUMBER,
+        AT,
+        view="deployment",
+    ),
+    Command(
+        "deployment watch",
+        "follow a deployment until it ends; the exit status says how",
+        (NUMBER, Word("--until", "stop at this status as well")),
+        "deployment:watch",
+        "GET",
+        "/deployments/{number}",
+    ),
+    Command(
+        "deployment approve",
+        "look at the plan, and sign that it may be carried out",
+        (NUMBER, Word("--yes", "do not ask", flag=True)),
+        "deployment:approve",
+        "POST",
+        "/deployments/{number}/approvals",
+    ),
+    Command(
+        "deployment reject",
+        "sign that the plan may not be carried out",
+        (NUMBER, Word("--yes", "do not ask", flag=True)),
+        "deployment:reject",
+        "POST",
+        "/deployments/{number}/approvals",
+    ),
+    Command(
+        "deployment sign",
+        "print the command by which ssh-keygen signs a verdict, for the web page or --signature",
+        (
+            NUMBER,
+            Word("--verdict", "what is signed", default="approve", choices=("approve", "reject")),
+            Word("--signature", "post this signature made with it", shown_as="FILE"),
+        ),
+        "deployment:sign",
+        "POST",
+        "/deployments/{number}/approvals",
+    ),
+    question(
+        "deployment plan-bytes",
+        "the exact bytes that approvals bind to",
+        "/deployments/{number}/plan",
+        NUMBER,
+    ),
+    *(
+        command(f"deployment {verb}", help, f"/deployments/{{number}}/{verb}", NUMBER, view=view)
+        for verb, help, view in (
+            ("pause", "start no further step", "plain"),
+            ("resume", "go on", "plain"),
+            ("cancel", "end it; what began is undone where it can be", "plain"),
+            ("review", "review a deployment made in small-team mode", "plain"),
+            ("rollback", "ask for the return to the release before", "requested"),
+        )
+    ),
+)

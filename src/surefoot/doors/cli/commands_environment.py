@@ -1,0 +1,201 @@
+"""Commands on environments, drift, freezes, secrets, devices and the journal."""
+
+from __future__ import annotations
+
+from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, command, question
+from surefoot.doors.cli.tree import Command, Word
+
+_NAME = Word("name", "name of the environment")
+
+_SHOWN = (
+    question("environment list", "environments by components", "/environments", AT, view="matrix"),
+    question(
+        "environment show",
+        "everything an environment is, now or then",
+        "/environments/{name}",
+        _NAME,
+        AT,
+        view="environment",
+    ),
+    question(
+        "environment diff",
+        "what differs between two environments or moments: NAME or NAME@TIME",
+        "/environments/diff",
+        Word("left", "NAME or NAME@TIME"),
+        Word("right", "NAME or NAME@TIME"),
+        view="diff",
+    ),
+    question(
+        "environment history",
+        "what happened to an environment, newest first",
+        "/environments/{name}/history",
+        _NAME,
+        BEFORE,
+        LIMIT,
+        view="entries",
+    ),
+    question(
+        "environment document",
+        "its set-up as a document, from what is recorded",
+        "/environments/{name}/document",
+        _NAME,
+        AT,
+        view="document",
+    ),
+)
+
+_CHANGED = (
+    command(
+        "environment clone",
+        "ask for a copy of an environment",
+        "/environments/{name}/clones",
+        Word("name", "the environment to copy"),
+        Word("to", "name of the copy"),
+        Word("--data", "how data comes over", default="masked", choices=("none", "masked", "full")),
+        view="requested",
+    ),
+    *(
+        command(
+            f"environment {verb}", help, f"/environments/{{name}}/{path}", _NAME, view="requested"
+        )
+        for verb, help, path in (
+            ("backup", "ask for verified backups of its databases", "backups"),
+            ("rebuild", "ask for it to be made again from record and backup", "rebuild"),
+            ("destroy", "ask for the removal of its processes, folders and databases", "destroy"),
+        )
+    ),
+    command(
+        "drift check",
+        "compare what is there with what is recorded",
+        "/environments/{name}/drift",
+        _NAME,
+        view="drift",
+    ),
+    command(
+        "drift revert",
+        "ask for services to be brought back to what is recorded",
+        "/environments/{name}/drift/revert",
+        _NAME,
+        view="requested",
+    ),
+    command(
+        "freeze add",
+        "declare a time without effects on an environment",
+        "/environments/{name}/freezes",
+        _NAME,
+        Word("freeze", "name of the freeze"),
+        Word("--from", "its start", shown_as="TIME"),
+        Word("--until", "its end", shown_as="TIME"),
+    ),
+    command(
+        "freeze lift",
+        "end a freeze early",
+        "/environments/{name}/freezes/{freeze}",
+        _NAME,
+        Word("freeze", "name of the freeze"),
+        method="DELETE",
+    ),
+)
+
+_SECRETS = (
+    Command(
+        "secret set",
+        "give a secret a new version; the value comes from a prompt, a file or standard input",
+        (
+            _NAME,
+            Word("secret", "name of the secret"),
+            Word("--from-file", "read the value there; - is standard input", shown_as="FILE"),
+        ),
+        "secret:put",
+        "PUT",
+        "/environments/{name}/secrets/{secret}",
+    ),
+    question(
+        "secret list",
+        "names and versions, never values",
+        "/environments/{name}/secrets",
+        _NAME,
+        view="secrets",
+    ),
+)
+
+_DEVICES = (
+    question(
+        "device list",
+        "devices of an environment",
+        "/environments/{name}/devices",
+        _NAME,
+        Word("--after", "devices after this one"),
+        LIMIT,
+        Word("--state", "only in this state"),
+        view="devices",
+    ),
+    question(
+        "device show",
+        "one device: state, attributes, last reports",
+        "/environments/{name}/devices/{device}",
+        _NAME,
+        Word("device", "the device's identifier"),
+    ),
+    Command(
+        "device enrol",
+        "admit devices: one, or a file of them",
+        (
+            _NAME,
+            Word("device", "the device's identifier", optional=True),
+            Word("--hardware", "kind of hardware"),
+            Word("--token-file", "file with the device's token", shown_as="FILE"),
+            Word("--devices", "JSON file: a list of id, hardware, token", shown_as="FILE"),
+        ),
+        "device:enrol",
+        "POST",
+        "/environments/{name}/devices",
+    ),
+)
+
+_JOURNAL = (
+    question(
+        "journal show",
+        "entries, newest first",
+        "/journal",
+        BEFORE,
+        LIMIT,
+        Word("--stream", "only of this stream, like env/production"),
+        Word("--kind", "only of this kind"),
+        view="entries",
+    ),
+    question(
+        "journal entry",
+        "one entry, with the exact bytes that are hashed",
+        "/journal/{index}",
+        Word("index", "its place in the journal", int),
+    ),
+    question(
+        "journal checkpoint",
+        "the newest signed checkpoint",
+        "/journal/checkpoint",
+        view="checkpoint",
+    ),
+    question(
+        "journal wait",
+        "wait until the journal is larger than a size",
+        "/journal/wait",
+        Word("size", "the size you know", int),
+        Word("--seconds", "at most 25", int, 20),
+    ),
+    Command(
+        "journal verify",
+        "verify everything: on the server, or offline from an export or a data folder",
+        (
+            Word("--offline", "folder made by: journal export", shown_as="DIR"),
+            Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
+            Word("--checkpoint", "a checkpoint kept elsewhere, to compare with", shown_as="FILE"),
+            Word("--data", "a data folder, read directly", shown_as="FOLDER"),
+        ),
+        "journal:verify",
+        "POST",
+        "/journal/verify",
+    ),
+)
+
+ENVIRONMENTS = (*_SHOWN, *_CHANGED, *_SECRETS, *_DEVICES, *_JOURNAL)

@@ -1,0 +1,89 @@
+"""Commands that run on this machine, without a server or to start one."""
+
+from __future__ import annotations
+
+from surefoot.doors.cli.tree import Command, Word
+
+_DATA = Word("--data", "the installation's data folder", shown_as="FOLDER")
+
+HERE = (
+    Command(
+        "key generate",
+        "make an Ed25519 key pair: FILE and FILE.pub",
+        (
+            Word("file", "the private key's file; it must not exist"),
+            Word("--comment", "a comment for the public line"),
+            Word("--passphrase", "ask for a passphrase", flag=True),
+        ),
+        "key:generate",
+    ),
+    Command(
+        "key show",
+        "fingerprint and public line of a key file",
+        (Word("file", "a private key or a .pub"),),
+        "key:show",
+    ),
+    Command(
+        "login",
+        "open a browser session by a one-time link",
+        (),
+        "person:login",
+        "POST",
+        "/sessions",
+    ),
+    Command(
+        "init",
+        "make a new installation, or a copy of the example product",
+        (
+            Word("folder", "folder to make"),
+            Word("--founder", "NAME=KEYFILE.pub; at least twice", many=True, shown_as="NAME=FILE"),
+            Word("--repository", "the product's git repository", shown_as="PATH"),
+            Word("--product", "the product's name"),
+            Word("--installation", "the installation's name, else the product's"),
+            Word("--example", "copy the example product there instead", flag=True),
+        ),
+        "setup:init",
+    ),
+    Command(
+        "use",
+        "remember server and key, so that commands need neither",
+        (Word("--config", "write the settings to this file", shown_as="FILE"),),
+        "setup:use",
+    ),
+    Command(
+        "server run",
+        "run the server of an installation until SIGTERM",
+        (
+            _DATA,
+            Word(
+                "--listen",
+                "address of API and pages",
+                default="127.0.0.1:8420",
+                shown_as="HOST:PORT",
+            ),
+            Word(
+                "--devices", "address for devices", default="127.0.0.1:8421", shown_as="HOST:PORT"
+            ),
+            Word("--behind-tls", "browsers reach it over TLS, through a proxy", flag=True),
+            Word(
+                "--log-level",
+                "how much to log",
+                default="warning",
+                choices=("debug", "info", "warning", "error"),
+            ),
+        ),
+        "server:run",
+    ),
+    Command(
+        "journal export",
+        "write the journal as C2SP tiles, to be verified anywhere",
+        (Word("folder", "folder to make"), _DATA),
+        "journal:export",
+    ),
+    Command(
+        "explain",
+        "what an error code means and what to do",
+        (Word("code", "a code like plan.parent.moved; none lists all", optional=True),),
+        "explain:explain",
+    ),
+)

@@ -1,0 +1,20 @@
+"""What the tables of commands have in common."""
+
+from __future__ import annotations
+
+from surefoot.doors.cli.tree import Command, Word
+
+AT = Word("--at", "as it was then, like 2026-11-17T10:00Z", shown_as="TIME")
+LIMIT = Word("--limit", "at most so many rows", int, 50)
+BEFORE = Word("--before", "rows before this number", int, None)
+NUMBER = Word("number", "number of the deployment", int)
+
+
+def question(words: str, help: str, path: str, *takes: Word, view: str = "plain") -> Command:
+    return Command(words, help, takes, "asking:ask", "GET", path, view)
+
+
+def command(
+    words: str, help: str, path: str, *takes: Word, method: str = "POST", view: str = "plain"
+) -> Command:
+    return Command(words, help, takes, "asking:ask", method, path, view)

@@ -1,0 +1,99 @@
+"""How answers look: aligned text in a pipe, tables on a terminal, JSON on demand.
+
+Keeps: what comes from outside cannot steer the terminal; rich is imported on a terminal alone.
+Does not: know what an answer means.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_CELL_CHARACTERS_MAX = 120
+
+
+def as_json(answer: Any) -> None:
+    """Indented JSON with sorted members."""
+    print(json.dumps(answer, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def clean(value: Any) -> str:
+    """A value as one safe line of text."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(clean(item) for item in value) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{clean(k)}: {clean(v)}" for k, v in value.items()) or "-"
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+
+
+def line(text: str = "") -> None:
+    """One line of text."""
+    print("".join(c if c.isprintable() else "\ufffd" for c in text))
+
+
+def text(content: str) -> None:
+    """Several lines, like a document."""
+    for part in content.splitlines():
+        line(part)
+
+
+def heading(title: str) -> None:
+    """A title above what follows."""
+    if sys.stdout.isatty():
+        _console().print(title, style="bold", markup=False, highlight=False)
+    else:
+        print(title)
+
+
+def fields(pairs: Iterable[tuple[str, Any]], indent: str = "") -> None:
+    """Names and values in two columns; empty values are left out."""
+    rows = [(name, clean(value)) for name, value in pairs if value not in ("", None, [], {})]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        print(f"{indent}{name:<{width}}  {value}")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "none") -> None:
+    """A table; `empty` is said when there is no row."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if not cells:
+        print(empty)
+    elif sys.stdout.isatty():
+        _rich_table(headers, cells)
+    else:
+        _plain_table(headers, cells)
+
+
+def _plain_table(headers: Sequence[str], cells: list[list[str]]) -> None:
+    widths = [
+        min(max(len(row[i]) for row in [list(headers), *cells]), _CELL_CHARACTERS_MAX)
+        for i in range(len(headers))
+    ]
+    for row in [list(headers), *cells]:
+        padded = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(padded).rstrip())
+
+
+def _rich_table(headers: Sequence[str], cells: list[list[str]]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        shown.add_column(header, overflow="fold")
+    for row in cells:
+        shown.add_row(*(Text(cell) for cell in row))
+    _console().print(shown)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()

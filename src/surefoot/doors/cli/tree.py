@@ -1,0 +1,171 @@
+"""What a command is made of, and the parser made from them: nouns, then verbs.
+
+Keeps: only the noun that was typed gets its verbs built, so that help stays instant; the options
+every command has may stand before or after it.
+Does not: name any command (`commands`), or run one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+USAGE_STATUS = 2
+
+
+class Word(NamedTuple):
+    """One argument (`release`) or option (`--limit`) of a command."""
+
+    name: str
+    help: str
+    kind: type = str
+    default: Any = ""
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    shown_as: str = ""
+    flag: bool = False
+    optional: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name without dashes, as the code and the API use it."""
+        return self.name.lstrip("-").replace("-", "_")
+
+
+class Command(NamedTuple):
+    """A command: its words, what it takes, and the function that runs it (`module:function`).
+
+    `method` and `path` are of the operation that it asks for, when it is one; words named like the
+    operation's arguments are sent.
+    """
+
+    words: str
+    help: str
+    takes: tuple[Word, ...] = ()
+    run: str = "asking:ask"
+    method: str = ""
+    path: str = ""
+    view: str = "plain"
+
+    @property
+    def noun(self) -> str:
+        """The first word."""
+        return self.words.split(" ", 1)[0]
+
+    @property
+    def verb(self) -> str:
+        """The second word, empty for commands of one."""
+        return self.words.partition(" ")[2]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that suggests the nearest word instead of listing all of them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Usage errors end with status 2."""
+        text = _suggested(message)
+        sys.stderr.write(f"{self.prog}: {text}\nsee: {self.prog} --help\n")
+        raise SystemExit(USAGE_STATUS)
+
+
+def parser_for(
+    commands: Sequence[Command], nouns: dict[str, str], typed: Iterable[str] | None
+) -> Parser:
+    """The parser. `nouns` says what each is about; `typed` None builds the verbs of all of them."""
+    parser = Parser(
+        prog="surefoot",
+        description="One signed release for cloud and devices, with proof.",
+        epilog="exit status: 0 done, 2 usage, 3 refused, 4 failed, 5 corrupt, 70 our own mistake",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="say the version and end")
+    _add_common(parser, root=True)
+    within = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
+    wanted = None if typed is None else set(typed)
+    for noun, about in nouns.items():
+        sub = within.add_parser(noun, help=about, description=about, allow_abbrev=False)
+        if wanted is None or noun in wanted:
+            _fill(sub, [command for command in commands if command.noun == noun])
+    return parser
+
+
+def _fill(parser: Parser, commands: Sequence[Command]) -> None:
+    if len(commands) == 1 and not commands[0].verb:
+        _complete(parser, commands[0])
+        return
+    verbs = parser.add_subparsers(metavar="VERB", parser_class=Parser)
+    parser.set_defaults(parser=parser)
+    for command in commands:
+        sub = verbs.add_parser(
+            command.verb, help=command.help, description=command.help, allow_abbrev=False
+        )
+        _complete(sub, command)
+
+
+def _complete(parser: Parser, command: Command) -> None:
+    parser.set_defaults(command=command)
+    for word in command.takes:
+        _add(parser, word)
+    _add_common(parser, root=False)
+
+
+def _add(parser: Parser, word: Word) -> None:
+    given: dict[str, Any] = {"help": word.help}
+    if word.flag:
+        parser.add_argument(word.name, action="store_true", **given)
+        return
+    given |= {"type": word.kind, "metavar": word.shown_as or word.key.upper()}
+    if word.choices:
+        given["choices"] = word.choices
+        given["metavar"] = word.shown_as or "|".join(word.choices)
+    if word.name.startswith("--"):
+        given |= {"action": "append"} if word.many else {"default": word.default}
+        parser.add_argument(word.name, **given)
+        return
+    if word.many:
+        given["nargs"] = "*" if word.optional else "+"
+    elif word.optional:
+        given |= {"nargs": "?", "default": word.default}
+    parser.add_argument(word.name, **given)
+
+
+def _add_common(parser: Parser, *, root: bool) -> None:
+    def default(value: Any) -> Any:
+        return value if root else argparse.SUPPRESS
+
+    group = parser.add_argument_group("options of every command")
+    group.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default=default("text"),
+        metavar="FORMAT",
+        help="text or json",
+    )
+    group.add_argument(
+        "--server",
+        default=default(""),
+        metavar="URL",
+        help="https://host, http://host:port or unix:PATH; else SUREFOOT_SERVER, else the settings",
+    )
+    group.add_argument(
+        "--key",
+        default=default(""),
+        metavar="FILE",
+        help="OpenSSH private key, or the .pub of one in ssh-agent; else SUREFOOT_KEY",
+    )
+
+
+def _suggested(message: str) -> str:
+    """argparse lists every choice; one near miss says more."""
+    start, marker, rest = message.partition("invalid choice: ")
+    if not marker:
+        return message
+    typed, _, choices = rest.partition(" (choose from ")
+    known = [choice.strip(" ')") for choice in choices.split(",")]
+    near = difflib.get_close_matches(typed.strip("'"), known, 1)
+    advice = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
+    return f"{start}unknown {typed}; {advice}"
