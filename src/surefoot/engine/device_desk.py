@@ -170,12 +170,19 @@ class DeviceDesk:
         self, environment: str, device: str, action: int, told: Feedback
     ) -> RecordAnswer:
         """Take a report; it is durable on return."""
-        return await self._submit(self._must(environment, device), action, told)
+        return await self._told(environment, device, action, told)
 
     async def cancel_feedback(
         self, environment: str, device: str, action: int, told: CancelFeedback
     ) -> RecordAnswer:
         """Take the outcome of a cancel; it is durable on return."""
+        return await self._told(environment, device, action, told)
+
+    async def _told(
+        self, environment: str, device: str, action: int, told: Feedback | CancelFeedback
+    ) -> RecordAnswer:
+        if action == 0:  # to the registry this means "the newest", which no device may say
+            return "not_found"
         return await self._submit(self._must(environment, device), action, told)
 
     async def attributes(

@@ -12,11 +12,11 @@ from typing import Literal
 
 import msgspec
 
-from surefoot.core.device import Answer, Attributes, CancelFeedback, Event, Expired, Feedback
+from surefoot.core.device import Answer, Event, Expired
 from surefoot.core.errors import Refused
 from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, Firmware, Offer
 from surefoot.store.database import Database, Row, Session
-from surefoot.store.device_ledger import DeviceLedger, DeviceRow, take_numbers
+from surefoot.store.device_ledger import DeviceLedger, take_numbers
 
 _FLOOR_FROM_MS = 1_704_067_200_000  # 2024-01-01; two numbers a second last until 2058
 _FLOOR_A_MS = 500
@@ -284,16 +284,5 @@ def _record(ledger: DeviceLedger, one: Incoming) -> RecordAnswer:
     if isinstance(one.told, AttributesPut):
         fits = ledger.attributes(device, one.told.mode, one.told.values)
         return "taken" if fits else "too_many"
-    return _record_event(ledger, device, one.action, one.told)
-
-
-def _record_event(
-    ledger: DeviceLedger, device: DeviceRow, number: int, event: Event
-) -> RecordAnswer:
-    action = ledger.action(device, number)
-    if action is None:
-        return "not_found"
-    if isinstance(event, Feedback | CancelFeedback | Attributes | Expired):
-        return ledger.apply(device, action, event).answer
-    # Reading an offer or beginning a download moves only the action that is offered now.
-    return ledger.apply(device, action, event).answer if device.action == number else "taken"
+    action = ledger.action(device, one.action)
+    return ledger.apply(device, action, one.told).answer if action else "not_found"

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from surefoot.core.device import Answer, CancelFeedback, Feedback
 from surefoot.core.offer import Image, Offer, Poll
 
-FeedbackAnswer = Answer | Literal["not_found"]
+FeedbackAnswer = Answer | Literal["not_found", "too_many"]
 
 
 class DeviceDesk(Protocol):

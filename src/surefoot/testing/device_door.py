@@ -1,0 +1,145 @@
+"""A device door of one's own for tests and benchmarks: registry, desk and a real server.
+
+Keeps: a real socket on the loopback, a free port, its own thread and event loop. Does not: seal
+batches by itself; `seal` does what the engine would, with a counter in the journal's place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from surefoot.core.offer import Firmware
+from surefoot.doors.devices.ddi import device_app
+from surefoot.engine.clock import SystemClock
+from surefoot.engine.device_desk import DeviceDesk
+from surefoot.engine.fleet_books import FleetBooks
+from surefoot.store.blobs import FileBlobs
+from surefoot.store.database import Database
+from surefoot.store.device import DeviceRegistry, NewDevice
+from surefoot.store.device_batches import Batch, DeviceBatches
+from surefoot.store.sqlite import SqliteDatabase
+from surefoot.targets.fleet import FleetTarget
+
+_START_SECONDS = 20
+
+
+def token_of(device: str) -> str:
+    """The token the house gives to a device."""
+    return hashlib.md5(device.encode(), usedforsecurity=False).hexdigest()
+
+
+class DeviceHouse:
+    """Everything behind a device door, on one database."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database | None = None,
+        now_ms: Callable[[], int] | None = None,
+    ) -> None:
+        self.now_ms = now_ms or SystemClock().now_ms
+        self.database: Database = database or SqliteDatabase(folder / "db")
+        self.blobs = FileBlobs(folder / "blobs")
+        self.registry = DeviceRegistry(self.database, self.now_ms)
+        self.batches = DeviceBatches(self.database)
+        self.books = FleetBooks(self.registry, self.batches, self.blobs)
+        self.sealed: list[Batch] = []
+
+    def fleet(self, environment: str) -> FleetTarget:
+        """The fleet target of an environment."""
+        return FleetTarget(environment, self.database, self.registry, self.now_ms)
+
+    def desk(self, sleep_seconds: int = 1) -> DeviceDesk:
+        """A desk over this registry; start it in the loop that uses it."""
+        return DeviceDesk(
+            self.registry,
+            self.blobs,
+            self.now_ms,
+            sleep_seconds=lambda environment: sleep_seconds,
+            refresh_seconds=0.05,
+        )
+
+    def enrol(self, environment: str, *devices: str, hardware: str = "simulated") -> int:
+        """Enrol devices with the tokens of `token_of`."""
+        return self.registry.enrol(
+            environment,
+            [
+                NewDevice(
+                    device=device,
+                    token_hash=hashlib.sha256(token_of(device).encode()).digest(),
+                    hardware=hardware,
+                )
+                for device in devices
+            ],
+        )
+
+    def firmware(self, content: bytes, version: str, **changes: Any) -> Firmware:
+        """Store an image and describe it."""
+        described = Firmware(
+            digest=self.blobs.put(content),
+            name="firmware",
+            version=version,
+            file=f"firmware-{version}.swu",
+            size_bytes=len(content),
+            sha1=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
+            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        )
+        return Firmware(
+            **{name: getattr(described, name) for name in Firmware.__struct_fields__} | changes
+        )
+
+    def seal(self, environment: str) -> dict[str, dict[str, int]]:
+        """Seal all reports; the counters of the newest rollout by wave."""
+        while (batch := self.books.collect(environment)) is not None:
+            self.sealed.append(batch)
+            self.books.mark_sealed(batch, len(self.sealed))
+        counted = [b for b in self.sealed if b.environment == environment and b.deployment]
+        return max(counted, key=lambda b: (b.deployment, b.last_report)).waves if counted else {}
+
+
+class DoorServer:
+    """A device door served by uvicorn in a thread; use it as a context."""
+
+    def __init__(self, desk: DeviceDesk, **options: Any) -> None:
+        body_seconds_max = options.pop("body_seconds_max", 10.0)
+
+        @asynccontextmanager
+        async def lifespan(app: Any) -> AsyncIterator[None]:
+            await desk.start()
+            yield
+            await desk.stop()
+
+        app = device_app(desk, lifespan=lifespan, body_seconds_max=body_seconds_max)
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.url = ""
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve())
+
+    def __enter__(self) -> DoorServer:
+        self._thread.start()
+        begun = time.monotonic()
+        while not self._server.started:
+            if time.monotonic() - begun > _START_SECONDS or not self._thread.is_alive():
+                raise RuntimeError("the device door did not start")
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(_START_SECONDS)
