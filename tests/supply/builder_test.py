@@ -292,3 +292,12 @@ def test_a_long_log_keeps_its_beginning_and_its_end():
 def test_a_command_that_is_not_there_ends_with_127():
     done = build.run(["no-such"], Path("/"), {"PATH": build.PATH}, 10, build.isolation())
     assert done.exit_status == 127 and b"no-such" in done.log
+
+
+def test_what_a_crashed_build_left_behind_does_not_reach_the_next(work, builder, tmp_path):
+    leftover = tmp_path / "builds" / "api" / "out"
+    leftover.mkdir(parents=True)
+    (leftover / "api.tar").write_bytes(b"half")
+    leftover.chmod(0o500)
+    with pytest.raises(Refused, match="missing"):
+        builder.build(ORDER, _commit(work, ""))

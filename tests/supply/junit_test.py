@@ -25,7 +25,16 @@ def test_a_report_of_pytest_is_read(tmp_path):
         "@pytest.fixture\ndef f(): 1 / 0\n"
         "def test_broken(f): pass\n"
     )
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=j.xml", "x_test.py"]
+    words = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir=.",
+        "--junitxml=j.xml",
+        "x_test.py",
+    ]
     subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True)
     report = junit.parse((tmp_path / "j.xml").read_bytes())
     assert {c.name: c.result for c in report.cases} == {

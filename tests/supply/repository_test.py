@@ -194,3 +194,16 @@ def test_repositories_with_sha256_names_work(tmp_path, work):
     assert Repository(work.path).verify_commit(commit, {work.ann.key.keyid})
     checkout(work.path, commit, "d", tmp_path / "out")
     assert (tmp_path / "out" / "a").read_text() == "1"
+
+
+def test_a_signature_of_another_kind_is_refused_as_such(work):
+    raw = source.run(work.path, "cat-file", "commit", work.commit(sign=False))
+    pgp = b"gpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n"
+    signed = raw.replace(b"\n\n", b"\n" + pgp + b"\n", 1)
+    name = work.git("hash-object", "-t", "commit", "-w", "--stdin", given=signed)
+    with pytest.raises(Refused) as refused:
+        Repository(work.path).verify_commit(name, {work.ann.key.keyid})
+    assert (refused.value.code, refused.value.found) == (
+        "source.commit.signature",
+        "another kind",
+    )

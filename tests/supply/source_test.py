@@ -166,3 +166,14 @@ def test_a_missing_git_is_named(monkeypatch, work):
         source.run(work.path, "status")
     with pytest.raises(Failed, match="install git"):
         list(source.walk_objects(work.path))
+
+
+def test_a_walk_over_a_damaged_object_fails_and_never_ends_as_if_whole(work):
+    work.write("a", "content")
+    commit = work.commit()
+    blob = work.git("rev-parse", f"{commit}:a")
+    target = work.path / ".git" / "objects" / blob[:2] / blob[2:]
+    target.chmod(0o644)
+    target.write_bytes(b"damaged")
+    with pytest.raises(Failed, match=r"source\."):
+        list(source.walk_objects(work.path))

@@ -76,32 +76,7 @@ class Repository:
 
         Raises `Refused` when it is unsigned, badly signed, or signed by a key not in `enrolled`.
         """
-        found = self.commit(commit)
-        subject = f"commit {commit[:12]}"
-        if found.standing == "none":
-            raise Refused(
-                "source.commit.unsigned",
-                subject,
-                expected="an SSH signature by an enrolled person",
-                found="no signature",
-                remedy="sign it: git commit -S with gpg.format=ssh",
-            )
-        if found.standing != "good":
-            raise Refused(
-                "source.commit.signature",
-                subject,
-                expected="an Ed25519 SSH signature over this commit",
-                found="another kind" if found.standing == "other" else "one that does not hold",
-            )
-        if found.signer not in enrolled:
-            raise Refused(
-                "source.signer.unenrolled",
-                subject,
-                expected="a key of an enrolled person",
-                found=found.signer,
-                remedy="enrol the key, and have a second person grant the role",
-            )
-        return found.signer
+        return require_signer(self.commit(commit), enrolled)
 
     def contributors(self, base: str, commit: str) -> tuple[Commit, ...]:
         """All commits since `base` (exclusive; empty means from the beginning) up to `commit`.
@@ -118,27 +93,26 @@ class Repository:
         """Whether history was cut off when this repository was cloned."""
         return run(self.path, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
+    def cut_off(self) -> str:
+        """Why objects are missing from this clone, in words; empty when none are."""
+        if self.is_shallow():
+            return "a shallow clone"
+        listed = run(self.path, "config", "--local", "--list", "--name-only").decode().lower()
+        for name in listed.split("\n"):
+            if name == "extensions.partialclone" or name.endswith(".promisor"):
+                return "a partial clone"
+        return ""
+
     def require_complete(self) -> None:
         """Raises `Refused` when objects were left out of the clone: shallow or partial."""
-        if self.is_shallow():
+        found = self.cut_off()
+        if found:
             raise Refused(
-                "source.clone.shallow",
+                "source.clone.incomplete",
                 str(self.path),
                 expected="the whole history",
-                found="a shallow clone",
-                remedy="git fetch --unshallow",
-            )
-        listed = run(self.path, "config", "--local", "--list", "--name-only").decode().lower()
-        if any(
-            name == "extensions.partialclone" or name.endswith(".promisor")
-            for name in listed.split("\n")
-        ):
-            raise Refused(
-                "source.clone.partial",
-                str(self.path),
-                expected="all objects",
-                found="a partial clone",
-                remedy="clone again without --filter",
+                found=found,
+                remedy="git fetch --unshallow, or clone again without --depth and --filter",
             )
 
     def references(self) -> tuple[tuple[str, str], ...]:
@@ -156,6 +130,38 @@ class Repository:
             raise Refused("source.history.size", commit, expected=f"at most {COMMITS_MAX} commits")
         with ObjectReader(self.path) as reader:
             return tuple(reader.commit(name) for name in names)
+
+
+def require_signer(found: Commit, enrolled: Collection[str]) -> str:
+    """The fingerprint of the enrolled key that signed a commit that was read.
+
+    Raises `Refused` when it is unsigned, badly signed, or signed by a key not in `enrolled`.
+    """
+    subject = f"commit {found.id[:12]}"
+    if found.standing == "none":
+        raise Refused(
+            "source.commit.unsigned",
+            subject,
+            expected="an SSH signature by an enrolled person",
+            found="no signature",
+            remedy="sign it: git commit -S with gpg.format=ssh",
+        )
+    if found.standing != "good":
+        raise Refused(
+            "source.commit.signature",
+            subject,
+            expected="an Ed25519 SSH signature over this commit",
+            found="another kind" if found.standing == "other" else "one that does not hold",
+        )
+    if found.signer not in enrolled:
+        raise Refused(
+            "source.signer.unenrolled",
+            subject,
+            expected="a key of an enrolled person",
+            found=found.signer,
+            remedy="enrol the key, and have a second person grant the role",
+        )
+    return found.signer
 
 
 def checkout(repository: Path, commit: str, path: str, folder: Path) -> Commit:
