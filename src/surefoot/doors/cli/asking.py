@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from surefoot.doors.cli import show, views
+from surefoot.doors.cli import show, views, views_deployment
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.tree import Command
 
+_VIEWS = views.VIEWS | views_deployment.VIEWS
 _PUBLIC = ("installation show", "journal checkpoint")
 
 
@@ -32,4 +33,4 @@ def emit(options: argparse.Namespace, answer: dict[str, Any], view: str = "") ->
     if options.output == "json":
         show.as_json(answer)
     else:
-        views.VIEWS[view or options.command.view](answer)
+        _VIEWS[view or options.command.view](answer)

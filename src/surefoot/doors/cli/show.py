@@ -6,6 +6,7 @@ Does not: know what an answer means.
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -45,10 +46,11 @@ def text(content: str) -> None:
 
 def heading(title: str) -> None:
     """A title above what follows."""
-    if sys.stdout.isatty():
-        _console().print(title, style="bold", markup=False, highlight=False)
+    drawn = terminal()
+    if drawn:
+        drawn.heading(title)
     else:
-        print(title)
+        line(title)
 
 
 def fields(pairs: Iterable[tuple[str, Any]], indent: str = "") -> None:
@@ -62,10 +64,11 @@ def fields(pairs: Iterable[tuple[str, Any]], indent: str = "") -> None:
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "none") -> None:
     """A table; `empty` is said when there is no row."""
     cells = [[clean(cell) for cell in row] for row in rows]
+    drawn = terminal()
     if not cells:
         print(empty)
-    elif sys.stdout.isatty():
-        _rich_table(headers, cells)
+    elif drawn:
+        drawn.table(headers, cells)
     else:
         _plain_table(headers, cells)
 
@@ -80,20 +83,11 @@ def _plain_table(headers: Sequence[str], cells: list[list[str]]) -> None:
         print("  ".join(padded).rstrip())
 
 
-def _rich_table(headers: Sequence[str], cells: list[list[str]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        shown.add_column(header, overflow="fold")
-    for row in cells:
-        shown.add_row(*(Text(cell) for cell in row))
-    _console().print(shown)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()
+def terminal() -> Any:
+    """The module that draws on a terminal; None in a pipe, or where rich is not installed."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        return importlib.import_module("surefoot.doors.cli.terminal")
+    except ImportError:
+        return None

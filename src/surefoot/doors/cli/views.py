@@ -1,0 +1,203 @@
+"""How each kind of answer is shown as text; `-o json` shows the same answers whole.
+
+Does not: ask for anything; a member that is missing is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from surefoot.core.errors import render
+from surefoot.doors.cli import show
+
+Answer = dict[str, Any]
+_SHORT_DIGEST = 19
+
+
+def plain(answer: Answer) -> None:
+    """Any answer: its members, and each list of objects as a table."""
+    lists = {k: v for k, v in answer.items() if isinstance(v, list) and v and _objects(v)}
+    show.fields((name, value) for name, value in answer.items() if name not in lists)
+    for name, rows in lists.items():
+        show.heading(f"\n{name}" if len(answer) > 1 else name)
+        headers = list(dict.fromkeys(key for row in rows for key in row))
+        show.table(headers, ([row.get(key) for key in headers] for row in rows))
+
+
+def people(answer: Answer) -> None:
+    """Everybody enrolled."""
+    rows = answer.get("people", [])
+    show.table(
+        ("person", "roles", "founder", "keys"),
+        ((p.get("id"), p.get("roles"), p.get("founder"), p.get("keys")) for p in rows),
+    )
+
+
+def who_can(answer: Answer) -> None:
+    """One name a line."""
+    for person in answer.get("people", []) or ["nobody"]:
+        show.line(person)
+
+
+def definition(answer: Answer) -> None:
+    """Roles and environments of the rules in force."""
+    governance = answer.get("governance", {})
+    show.fields([("digest", answer.get("digest")), ("product", governance.get("product"))])
+    show.heading("\nroles")
+    roles: Answer = governance.get("roles", {})
+    show.table(("role", "may"), roles.items())
+    show.heading("\nenvironments")
+    environments: Answer = governance.get("environments", {})
+    show.table(
+        ("environment", "protected", "after", "approvals", "by role"),
+        (
+            (
+                n,
+                e.get("protected", False),
+                e.get("after"),
+                e.get("approvals"),
+                e.get("approver_role"),
+            )
+            for n, e in environments.items()
+        ),
+    )
+
+
+def releases(answer: Answer) -> None:
+    """Releases, newest first."""
+    rows = answer.get("releases", [])
+    show.table(
+        ("version", "registered", "cutter", "commit", "digest"),
+        (
+            (r["version"], r["registered_at"], r["cutter"], r["commit"][:12], short(r["digest"]))
+            for r in rows
+        ),
+    )
+
+
+def release(answer: Answer) -> None:
+    """One release."""
+    names = ("version", "digest", "commit", "cutter", "contributors", "registered_at")
+    show.fields([(n.replace("_", " "), answer.get(n)) for n in (*names, "environments")])
+    show.heading("\ncomponents")
+    components(answer)
+    if answer.get("gates"):
+        show.heading("\ngates")
+        show.table(
+            ("gate", "verdict", "reason"),
+            ((g.get("gate"), g.get("verdict"), g.get("reason")) for g in answer["gates"]),
+        )
+
+
+def components(answer: Answer) -> None:
+    """The components of a release, a draft or an environment."""
+    found = answer.get("components") or {}
+    rows = found.items() if isinstance(found, dict) else ((c["name"], c) for c in found)
+    show.table(
+        ("component", "kind", "version", "artifact"),
+        ((n, c.get("kind"), c.get("version"), short(c.get("artifact", ""))) for n, c in rows),
+    )
+
+
+def job(answer: Answer) -> None:
+    """A job's lines, then how it ended."""
+    for entry in answer.get("lines", []):
+        show.line(entry.get("text", ""))
+    show.fields([("job", answer.get("job")), ("status", answer.get("status"))])
+    if answer.get("error"):
+        show.line(render(answer["error"]))
+
+
+def entries(answer: Answer) -> None:
+    """Entries of the journal, newest first."""
+    rows = answer.get("entries", [])
+    show.table(
+        ("index", "at", "kind", "actor", "stream", "summary"),
+        (
+            (
+                e.get("index"),
+                e.get("at"),
+                e.get("kind"),
+                e.get("actor"),
+                e.get("stream"),
+                e.get("summary"),
+            )
+            for e in rows
+        ),
+    )
+
+
+def checkpoint(answer: Answer) -> None:
+    """The signed note exactly as it is, to be kept in a file."""
+    print(answer["checkpoint"], end="")
+
+
+def document(answer: Answer) -> None:
+    """The document itself."""
+    show.text(answer["markdown"])
+
+
+def diff(answer: Answer) -> None:
+    """Path, left, right."""
+    rows = answer.get("differences", [])
+    show.table(
+        ("path", answer.get("left", "left"), answer.get("right", "right")),
+        ((d.get("path"), d.get("left"), d.get("right")) for d in rows),
+        empty="no difference",
+    )
+
+
+def drift(answer: Answer) -> None:
+    """Place, expected, found."""
+    rows = answer.get("differences", [])
+    show.table(
+        ("place", "expected", "found"),
+        ((d.get("path"), d.get("expected"), d.get("found")) for d in rows),
+        empty="no drift: what is there is what is recorded",
+    )
+
+
+def secrets(answer: Answer) -> None:
+    """Names and versions, and where a value is shared."""
+    show.table(
+        ("secret", "version", "same value as"),
+        ((s.get("name"), s.get("version"), s.get("same_as")) for s in answer.get("secrets", [])),
+    )
+
+
+def devices(answer: Answer) -> None:
+    """Devices with their state."""
+    rows = answer.get("devices", [])
+    names = ("device", "hardware", "state", "version", "seen_at")
+    present = [n for n in names if any(n in row for row in rows)]
+    show.table(present, ([row.get(n) for n in present] for row in rows))
+    if answer.get("shares"):
+        show.fields([("shares", answer["shares"])])
+
+
+def short(digest: str) -> str:
+    """The beginning of a digest, enough to recognise it."""
+    return digest[:_SHORT_DIGEST]
+
+
+def _objects(values: list[Any]) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+VIEWS: dict[str, Callable[[Answer], None]] = {
+    "plain": plain,
+    "people": people,
+    "who_can": who_can,
+    "definition": definition,
+    "releases": releases,
+    "release": release,
+    "job": job,
+    "entries": entries,
+    "checkpoint": checkpoint,
+    "document": document,
+    "diff": diff,
+    "drift": drift,
+    "secrets": secrets,
+    "devices": devices,
+}
