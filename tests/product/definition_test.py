@@ -194,6 +194,7 @@ EXAMPLES = [
     ("127.0.0.1:0", "localhost:0", "an address like"),
     ("127.0.0.1:0", "127.0.0.1:99999", "a port up to"),
     ("fleet: {}", "fleet: {port: 1}", "no keys"),
+    ("      manifest: manifest.json", "     ", "the key manifest"),
     (
         '        command: [python3, run_tests.py, "{junit}"]\n      locks: []',
         '        command: [python3, run_tests.py, "{junit}"]\n      lock: []',

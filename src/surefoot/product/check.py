@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from surefoot.core.governance import FOUNDER_PERMISSIONS
 from surefoot.product.form import (
     Definition,
     Environment,
@@ -25,14 +26,7 @@ Complaint = tuple[Path, str, str, str]
 
 RELEASE_GATES = ("provenance", "tests", "secrets")
 DEPLOY_GATES = ("smoke",)
-PERMISSIONS = (
-    "release.create",
-    "approve",
-    "device.manage",
-    "secret.set",
-    "environment.manage",
-    "incident.manage",
-)
+PERMISSIONS = ("release.create", "approve", *FOUNDER_PERMISSIONS)
 RESERVED = frozenset({"all", "any", "self", "none", "new", "system", "journal", "surefoot"})
 APPROVALS_MIN = 2
 _HOLDER = re.compile(r"\{[a-z_]+\}")
@@ -123,6 +117,13 @@ def _component_targets(d: Definition) -> Iterator[Complaint]:
     for extra in services[1:]:
         expected = "one service: an environment has one listener"
         yield ("components", extra), expected, f"{services[0]} and {extra}", ""
+
+
+def _manifests(d: Definition) -> Iterator[Complaint]:
+    for name, component in d.components.items():
+        if isinstance(component, Firmware) and component.build.manifest is None:
+            path: Path = ("components", name, "build")
+            yield path, "the key manifest: devices are told the image's version", "no such key", ""
 
 
 def _one_of_each(d: Definition) -> Iterator[Complaint]:
@@ -333,6 +334,7 @@ _RULES = (
     _commands,
     _component_databases,
     _component_targets,
+    _manifests,
     _one_of_each,
     _compatibility,
     _pipeline,

@@ -1,0 +1,112 @@
+"""Each gate passes the shipped conformance suite."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from surefoot.core.gate import Gate
+from surefoot.core.target import Plain
+from surefoot.gates import tests as tests_gate
+from surefoot.gates.provenance import PREDICATE_TYPE, ProvenanceGate
+from surefoot.gates.smoke import SmokeGate
+from surefoot.store.blobs import FileBlobs
+from surefoot.supply.source import GitObject
+from surefoot.testing.gate_conformance import GateConformance
+from surefoot.trust import envelope
+from surefoot.trust.digest import digest_of
+from surefoot.trust.keys import PrivateKey
+
+SUBJECT = digest_of(b"a release")
+COMMIT = "c" * 40
+GREEN = b'<testsuite tests="1"><testcase name="a"/></testsuite>'
+
+
+class Case:
+    """A gate with what it passes and what it does not."""
+
+    subject = SUBJECT
+
+    def __init__(self, gate: Gate, good: Plain, bad: Plain, bad_gate: Gate | None = None) -> None:
+        self.gate = gate
+        self.good = good
+        self.bad = bad
+        self.malformed: Plain = {"components": 1, "checks": 1, "commit": 1}
+        self._bad_gate = bad_gate or gate
+
+    def open_good(self) -> Gate:
+        return self.gate
+
+    def open_bad(self) -> Gate:
+        return self._bad_gate
+
+
+def now_ms() -> int:
+    return 1_700_000_000_000
+
+
+def components(blobs: FileBlobs, builder: PrivateKey) -> dict[str, Any]:
+    artifact, report = blobs.put(b"artifact"), blobs.put(GREEN)
+    predicate: Any = {
+        "buildDefinition": {"resolvedDependencies": [{"digest": {"gitCommit": COMMIT}}]},
+        "runDetails": {"byproducts": [{"digest": {"sha256": report.removeprefix("sha256:")}}]},
+    }
+    payload = envelope.statement([("api", artifact)], PREDICATE_TYPE, predicate)
+    provenance = blobs.put(envelope.seal(envelope.IN_TOTO_TYPE, payload, [builder]))
+    return {"name": "api", "artifact": artifact, "provenance": provenance, "tests": report}
+
+
+class TestTests(GateConformance):
+    @pytest.fixture
+    def case(self, blobs: FileBlobs, builder: PrivateKey) -> Case:
+        row = components(blobs, builder)
+        gate = tests_gate.TestsGate(blobs, now_ms)
+        return Case(gate, {"components": [row]}, {"components": [row | {"provenance": ""}]})
+
+
+class TestProvenance(GateConformance):
+    @pytest.fixture
+    def case(self, blobs: FileBlobs, builder: PrivateKey) -> Case:
+        row = {k: v for k, v in components(blobs, builder).items() if k != "tests"}
+        gate = ProvenanceGate(blobs, [builder.public], now_ms)
+        return Case(
+            gate,
+            {"commit": COMMIT, "components": [row]},
+            {"commit": "d" * 40, "components": [row]},
+        )
+
+
+class TestSmoke(GateConformance):
+    @pytest.fixture
+    def case(self) -> Iterator[Case]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            endpoint = f"127.0.0.1:{server.getsockname()[1]}"
+            yield Case(
+                SmokeGate(now_ms),
+                {"checks": [{"name": "port", "tcp": endpoint}]},
+                {"checks": []},
+            )
+
+
+class TestSecrets(GateConformance):
+    @pytest.fixture
+    def case(self, tmp_path_factory: pytest.TempPathFactory) -> Case:
+        module = pytest.importorskip(
+            "surefoot.gates.secrets", reason="the extra `scan` is not installed"
+        )
+        cache = tmp_path_factory.getbasetemp() / "rules"
+        cache.mkdir(mode=0o700, exist_ok=True)
+
+        def gate(content: bytes) -> Gate:
+            held = [
+                GitObject(COMMIT, "commit", b"tree\n\nwork\n", 11),
+                GitObject("a" * 40, "blob", content, len(content)),
+            ]
+            history = module.History(objects=lambda: iter(held), locate=lambda _: (), references=1)
+            made: Gate = module.SecretsGate(history, key=b"k" * 32, cache=cache, now_ms=now_ms)
+            return made
+
+        key = b"-----BEGIN " + b"OPENSSH PRIVATE KEY-----\n" + b"b3BlbnNzaC1rZXktdjEAAAAABG5v\n" * 5
+        leaked = key + b"-----END OPENSSH PRIVATE KEY-----\n"
+        return Case(gate(b"print()\n"), {"commit": COMMIT}, {"commit": COMMIT}, gate(leaked))
