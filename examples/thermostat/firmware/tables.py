@@ -30,13 +30,14 @@ ZERO_KELVIN, ROOM_KELVIN = 273.15, 298.15
 
 def curve(ohm: int, b_kelvin: int) -> bytes:
     """One curve, little-endian: the B equation for a divider with a series resistor."""
-    values = array("h", (_hundredths(step, ohm, b_kelvin) for step in range(STEPS)))
+    values = array("h", (hundredths(step, ohm, b_kelvin) for step in range(STEPS)))
     if sys.byteorder == "big":
         values.byteswap()
     return values.tobytes()
 
 
-def _hundredths(step: int, ohm: int, b_kelvin: int) -> int:
+def hundredths(step: int, ohm: int, b_kelvin: int) -> int:
+    """The temperature, in hundredths of a degree, for one value of the converter."""
     measured = SERIES_OHM * (step + 0.5) / (STEPS - step - 0.5)
     inverse = 1 / ROOM_KELVIN + math.log(measured / ohm) / b_kelvin
     # Near either end the equation leaves physics: the inverse falls below zero there.

@@ -37,18 +37,25 @@ class Image(unittest.TestCase):
 
 class Curves(unittest.TestCase):
     def test_room_temperature_is_where_the_resistances_are_equal(self):
-        for name, (ohm, b_kelvin) in tables.THERMISTORS.items():
+        for name, fitted in tables.THERMISTORS.items():
             with self.subTest(name=name):
-                step = round(65_536 * ohm / (ohm + tables.SERIES_OHM))
-                self.assertAlmostEqual(at(tables.curve(ohm, b_kelvin), step), 2500, delta=2)
+                step = round(tables.STEPS * fitted[0] / (fitted[0] + tables.SERIES_OHM))
+                self.assertAlmostEqual(tables.hundredths(step, *fitted), 2500, delta=2)
 
     def test_more_resistance_is_colder_and_all_values_are_in_range(self):
-        for name, (ohm, b_kelvin) in tables.THERMISTORS.items():
+        for name, fitted in tables.THERMISTORS.items():
             with self.subTest(name=name):
-                curve = tables.curve(ohm, b_kelvin)
-                values = [at(curve, step) for step in range(0, tables.STEPS, 64)]
+                values = [tables.hundredths(step, *fitted) for step in range(0, tables.STEPS, 64)]
                 self.assertEqual(values, sorted(values, reverse=True))
-                self.assertEqual((values[0], at(curve, 65_535)), (tables.HIGHEST, tables.LOWEST))
+                self.assertEqual(values[0], tables.HIGHEST)
+                self.assertEqual(tables.hundredths(65_535, *fitted), tables.LOWEST)
+
+    def test_a_curve_holds_the_values_in_order(self):
+        fitted = tables.THERMISTORS["10k-3950"]
+        curve = tables.curve(*fitted)
+        self.assertEqual(len(curve), 2 * tables.STEPS)
+        for step in (0, 30_000, 65_535):
+            self.assertEqual(at(curve, step), tables.hundredths(step, *fitted))
 
 
 if __name__ == "__main__":
