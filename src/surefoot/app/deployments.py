@@ -150,7 +150,9 @@ def ask(app: App, request: Request, arguments: RequestArguments) -> Plain:
 def rollback(app: App, request: Request, arguments: NumberArguments) -> Plain:
     """Ask for the return to the release before: what the rollback verdict promised."""
     found = app.read(lambda w: _copy(deployments.find(w, arguments.number)))
-    return ask(app, request, RequestArguments(environment=found.environment, purpose="rollback"))
+    wanted = RequestArguments(environment=found.environment, purpose="rollback")
+    answer: Plain = ask(app, request, wanted)
+    return answer
 
 
 def _copy(deployment: Deployment) -> Deployment:

@@ -56,6 +56,8 @@ class Parts:
     repository: Path
     identity_salt: bytes
     runner: Actor
+    keep_draft: Callable[[Any], None]
+    find_draft: Callable[[str], Any]
     address: Callable[[str, str], str]
     secrets_prepare: Callable[[str], None]
     verify_journal: Callable[[], Plain]

@@ -78,6 +78,7 @@ def _accepted(world: w.World, fact: f.DefinitionAccepted, entry: w.Recorded) -> 
     governance = msgspec.convert(fact.governance, Governance)
     world.definition = w.DefinitionState(
         digest=fact.definition,
+        commit=fact.commit,
         governance_digest=governance_digest(governance),
         governance=governance,
     )
@@ -327,3 +328,8 @@ def _refused(world: w.World, fact: f.RequestRefused, entry: w.Recorded) -> None:
 @_folds(f.AlarmRaised)
 def _alarm(world: w.World, fact: f.AlarmRaised, entry: w.Recorded) -> None:
     _tally(world, "alarms", fact.code, 1)
+
+
+def new_world() -> w.World:
+    """An empty world that knows how to fold every kind of fact."""
+    return w.World()

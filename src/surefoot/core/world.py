@@ -45,6 +45,7 @@ class DefinitionState(State):
     """The rules in force and their digest."""
 
     digest: str = ""
+    commit: str = ""
     governance_digest: str = ""
     governance: Governance = msgspec.field(default_factory=Governance)
 

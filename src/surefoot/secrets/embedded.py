@@ -100,6 +100,10 @@ class EmbeddedSecrets:
 
     # --- keys
 
+    def add_identity(self, environment: str, identity: SecretText) -> None:
+        """Let this process open the environment's secrets from here on."""
+        self._identities[environment] = identity
+
     def prepare(self, environment: str, recipients: Sequence[Recipient]) -> None:
         """Give the environment its first data key. Doing so again changes nothing.
 

@@ -1,0 +1,101 @@
+"""Operations on an environment's devices."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+
+from surefoot.app.facade import App
+from surefoot.app.moment import shown
+from surefoot.app.operation import Arguments, Request, operation
+from surefoot.core import environment as environments
+from surefoot.core import facts as f
+from surefoot.core import policy
+from surefoot.core.target import Plain
+from surefoot.core.world import World
+from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.trust import canonical
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A device to admit: its id, its hardware, and its token (or the token's SHA-256 in hex)."""
+
+    id: str
+    hardware: str = ""
+    token: str = ""
+    token_hash: str = ""
+
+
+class EnrolArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    devices: Annotated[tuple[Enrolment, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+
+
+class ListArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    after: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+
+
+class DeviceArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    id: str
+
+
+@operation("device enrol", "POST", "/environments/{name}/devices", EnrolArguments)
+def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
+    """Admit devices; their tokens are kept as hashes."""
+    app.read(lambda w: policy.require(w, request.asker, "device.manage"))
+    app.read(lambda w: environments.find(w, arguments.name))
+    fresh = [
+        NewDevice(device=d.id, hardware=d.hardware, token_hash=_hash(d)) for d in arguments.devices
+    ]
+    count = app.fleet.enrol(arguments.name, fresh)
+    listed = canonical.encode([[d.id, d.hardware] for d in arguments.devices])
+    blob = app.blobs.put(listed)
+    fact = f.DevicesEnrolled(environment=arguments.name, count=count, devices=blob)
+
+    def rule(world: World) -> list[f.Fact]:
+        policy.require(world, request.asker, "device.manage")
+        return [fact] if count else []
+
+    app.command(request, rule, (blob,))
+    return {"environment": arguments.name, "enrolled": count}
+
+
+def _hash(device: Enrolment) -> bytes:
+    if device.token_hash:
+        return bytes.fromhex(device.token_hash)
+    return hashlib.sha256(device.token.encode()).digest()
+
+
+@operation("device list", "GET", "/environments/{name}/devices", ListArguments)
+def list_devices(app: App, request: Request, arguments: ListArguments) -> Plain:
+    """Devices of an environment, by name."""
+    app.read(lambda w: environments.find(w, arguments.name))
+    page = app.fleet.page(arguments.name, arguments.after, arguments.limit)
+    return {"devices": [_row(d) for d in page]}
+
+
+def _row(device: DeviceSummary) -> Plain:
+    plain: Plain = {
+        name: value
+        for name, value in msgspec.structs.asdict(device).items()
+        if not name.endswith("_ms")
+    }
+    return {**plain, "seen_at": shown(device.seen_ms), "enrolled_at": shown(device.enrolled_ms)}
+
+
+@operation("device show", "GET", "/environments/{name}/devices/{id}", DeviceArguments)
+def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
+    """A device and its reports, newest first."""
+    app.read(lambda w: environments.find(w, arguments.name))
+    page = app.fleet.page(arguments.name, "", 1000)
+    found = next((d for d in page if getattr(d, "device", "") == arguments.id), None)
+    reports = app.fleet.timeline(arguments.name, arguments.id)
+    return {
+        "device": _row(found) if found else {"device": arguments.id},
+        "reports": [canonical.parse(report) for report in reports],
+    }

@@ -1,0 +1,222 @@
+"""Operations on releases: build a draft, register it with the cutter's signature, show."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+import msgspec
+
+from surefoot.app.facade import App
+from surefoot.app.moment import shown
+from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.releasing import Draft
+from surefoot.core import facts as f
+from surefoot.core import manifest as manifests
+from surefoot.core import policy
+from surefoot.core import release as releases
+from surefoot.core.errors import Refused
+from surefoot.core.target import Plain
+from surefoot.core.world import Release, World
+from surefoot.trust import canonical, envelope
+from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.keys import parse_public_line
+
+
+class BuildArguments(Arguments, frozen=True, kw_only=True):
+    version: str
+    commit: str = "HEAD"
+
+
+class JobArguments(Arguments, frozen=True, kw_only=True):
+    job: str
+    after: int = 0
+
+
+class RegisterArguments(Arguments, frozen=True, kw_only=True):
+    envelope: str
+
+
+class ListArguments(Arguments, frozen=True, kw_only=True):
+    after: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
+
+
+class VersionArguments(Arguments, frozen=True, kw_only=True):
+    version: str
+
+
+@operation("release build", "POST", "/releases/builds", BuildArguments)
+def build(app: App, request: Request, arguments: BuildArguments) -> Plain:
+    """Build a release's components from a commit and run its gates; answers with a job."""
+    try:
+        app.read(lambda w: releases.check_new(w, request.asker, arguments.version))
+    except Refused as refused:
+        app.note_refusal(request, refused)
+        raise
+
+    def work(report: object) -> Plain:
+        assert callable(report)
+        try:
+            draft = app.builder.draft(
+                app, request.asker.id, arguments.version, arguments.commit, report
+            )
+            _check_gates(arguments.version, draft)
+        except Refused as refused:
+            app.note_refusal(request, refused)
+            raise
+        app.keep_draft(draft)
+        return _shown_draft(draft)
+
+    return {"job": app.jobs.start(request.asker.id, work)}
+
+
+def _check_gates(version: str, draft: Draft) -> None:
+    for gate in draft.gates:
+        if gate.verdict != "pass":
+            raise Refused(
+                f"gate.{gate.gate}.{gate.verdict}",
+                f"release {version}",
+                expected=f"gate {gate.gate}: pass",
+                found=f"{gate.verdict}: {gate.reason}",
+                remedy="mend what the gate found and cut the release again",
+            )
+
+
+def _shown_draft(draft: Draft) -> Plain:
+    manifest = manifests.decode(draft.manifest)
+    return {
+        "manifest": base64.b64encode(draft.manifest).decode(),
+        "digest": digest_of(draft.manifest),
+        "version": manifest.version,
+        "commit": manifest.commit,
+        "contributors": list(manifest.contributors),
+        "components": [_component(c) for c in manifest.components],
+        "gates": [msgspec.to_builtins(g) for g in draft.gates],
+    }
+
+
+def _component(component: manifests.ManifestComponent) -> Plain:
+    return {
+        "name": component.name,
+        "kind": component.kind,
+        "version": component.version,
+        "artifact": component.artifact,
+        "size_bytes": component.size_bytes,
+    }
+
+
+@operation("job show", "GET", "/jobs/{job}", JobArguments)
+def show_job(app: App, request: Request, arguments: JobArguments) -> Plain:
+    """A job's state, its new lines, and in the end its result or error."""
+    answer: Plain = app.jobs.show(arguments.job, arguments.after)
+    return answer
+
+
+@operation("release register", "POST", "/releases", RegisterArguments)
+def register(app: App, request: Request, arguments: RegisterArguments) -> Plain:
+    """Register a release whose manifest its cutter signed."""
+    try:
+        content = base64.b64decode(arguments.envelope, validate=True)
+        keys = app.read(lambda w: [k for p in w.people.people.values() for k in p.keys.values()])
+        payload, signers = envelope.open(
+            content, [parse_public_line(k)[0] for k in keys], 1, manifests.PAYLOAD_TYPE
+        )
+    except ValueError as error:
+        raise Refused(
+            "release.manifest.signature",
+            "release",
+            expected="a manifest in an envelope signed by its cutter's enrolled key",
+            found=str(error)[:200],
+            remedy="cut the release with: surefoot release create",
+        ) from None
+    manifest = manifests.decode(payload)
+    signed_by = app.read(lambda w: {policy.person_of_key(w, s) for s in signers})
+    draft = app.find_draft(digest_of(payload))
+    if manifest.cutter not in signed_by or draft is None:
+        raise Refused(
+            "release.manifest.signature",
+            f"release {manifest.version}",
+            expected=f"a manifest built here and signed by {manifest.cutter}",
+            found="another signer" if draft else "a manifest that was not built here",
+            remedy="cut the release with: surefoot release create",
+        )
+    signed = app.blobs.put(content)
+    app.blobs.put(payload)
+    fact = _fact(manifest, draft)
+    app.command(
+        request,
+        lambda w: releases.register(w, request.asker, fact),
+        (signed, fact.release, *draft.evidence),
+    )
+    return {"version": manifest.version, "digest": fact.release}
+
+
+def _fact(manifest: manifests.Manifest, draft: Draft) -> f.ReleaseRegistered:
+    return f.ReleaseRegistered(
+        release=manifest.digest(),
+        version=manifest.version,
+        commit=manifest.commit,
+        components=tuple(
+            f.ReleasedComponent(
+                name=c.name,
+                kind=c.kind,
+                artifact=c.artifact,
+                size_bytes=c.size_bytes,
+                version=c.version,
+            )
+            for c in manifest.components
+        ),
+        compatibility=manifest.compatibility,
+        definition=manifest.definition,
+        governance=manifest.governance,
+        contributors=manifest.contributors,
+        cutter=manifest.cutter,
+        gates=draft.gates,
+    )
+
+
+@operation("release list", "GET", "/releases", ListArguments)
+def list_releases(app: App, request: Request, arguments: ListArguments) -> Plain:
+    """Registered releases, newest first."""
+
+    def rows(world: World) -> list[canonical.JSON]:
+        ordered = sorted(world.releases.values(), key=lambda r: -r.registered_ms)
+        names = [r.version for r in ordered]
+        start = names.index(arguments.after) + 1 if arguments.after in names else 0
+        return [_row(r) for r in ordered[start : start + arguments.limit]]
+
+    return {"releases": app.read(rows)}
+
+
+def _row(release: Release) -> Plain:
+    return {
+        "version": release.version,
+        "digest": release.digest,
+        "commit": release.commit,
+        "cutter": release.cutter,
+        "contributors": list(release.contributors),
+        "registered_at": shown(release.registered_ms),
+        "components": {
+            name: {"version": c.version, "artifact": c.artifact, "kind": c.kind}
+            for name, c in release.components.items()
+        },
+    }
+
+
+@operation("release show", "GET", "/releases/{version}", VersionArguments)
+def show(app: App, request: Request, arguments: VersionArguments) -> Plain:
+    """A release: manifest, gates, where it runs."""
+    release, places = app.read(
+        lambda w: (
+            msgspec.convert(msgspec.to_builtins(releases.find(w, arguments.version)), Release),
+            [e.name for e in w.environments.values() if e.release_version == arguments.version],
+        )
+    )
+    manifest = app.manifest(Digest(release.digest))
+    return {
+        **_row(release),
+        "gates": [msgspec.to_builtins(g) for g in release.gates],
+        "manifest": msgspec.to_builtins(manifest),
+        "environments": list(places),
+    }

@@ -1,0 +1,161 @@
+"""A data folder: settings, keys, journal and database, made once and opened again."""
+
+from __future__ import annotations
+
+import json
+import secrets as randomness
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from surefoot.app import deployments, devices, environments, journal, people, releases  # noqa: F401
+from surefoot.app.people import commitment
+from surefoot.core import facts as f
+from surefoot.core import policy
+from surefoot.core.errors import Refused
+from surefoot.core.fold import new_world
+from surefoot.core.target import Plain
+from surefoot.core.world import World
+from surefoot.engine.clock import SystemClock
+from surefoot.engine.effects import draft
+from surefoot.journal.checkpoint import CheckpointSigner
+from surefoot.journal.log import Log
+from surefoot.store.database import Database
+from surefoot.store.sqlite import SqliteDatabase
+from surefoot.trust.entry import Actor
+from surefoot.trust.keys import parse_public_line
+from surefoot.trust.note import SignerKey
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an installation was made with; an empty `store` is SQLite, else PostgreSQL."""
+
+    installation: str
+    product: str
+    repository: str
+    store: str = ""
+    checkpoint: str = ""
+    poll_seconds: int = 300
+    heartbeat_seconds: int = 300
+
+
+class FounderKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A founder as given to `init`: name, public key line, commit addresses."""
+
+    person: str
+    key: str
+    identities: tuple[str, ...] = ()
+
+
+def private_file(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone can read."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...]) -> Plain:
+    """Make an installation: keys, journal, two founders. Raises `Refused` when one is there."""
+    if (folder / "settings.json").exists():
+        raise Refused(
+            "installation.exists",
+            str(folder),
+            expected="an empty folder",
+            found="an installation",
+            remedy="choose another folder",
+        )
+    policy.check_name(settings.installation, "installation")
+    policy.check_name(settings.product, "product")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("log", "builder", "installation"):
+        private_file(folder / "keys" / name, randomness.token_bytes(32))
+    salt = randomness.token_bytes(32)
+    private_file(folder / "keys" / "identity-salt", salt)
+    facts = tuple(
+        f.Founder(
+            person=founder.person,
+            key=parse_public_line(founder.key)[0].line(),
+            identities=tuple(commitment(salt, i) for i in founder.identities),
+        )
+        for founder in founders
+    )
+    log, database = open_log(folder, settings)
+    try:
+        log.transact(
+            lambda w: [
+                draft(fact)
+                for fact in policy.create_installation(
+                    w, settings.installation, settings.product, facts
+                )
+            ],
+            Actor(type="machine", id="init", auth="local"),
+            "init",
+        )
+    finally:
+        database.close()
+    private_file(folder / "settings.json", json.dumps(msgspec.to_builtins(settings)).encode())
+    return {"folder": str(folder), "log_key": log_key(folder, settings)}
+
+
+def load_settings(folder: Path) -> Settings:
+    """The settings of a data folder. Raises `Refused("installation.missing")`."""
+    try:
+        return msgspec.json.decode((folder / "settings.json").read_bytes(), type=Settings)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Refused(
+            "installation.missing",
+            str(folder),
+            expected="a data folder made by surefoot init",
+            found=type(error).__name__,
+            remedy="make one: surefoot init",
+        ) from None
+
+
+def seed(folder: Path, name: str) -> bytes:
+    """A key's secret bytes."""
+    return (folder / "keys" / name).read_bytes()
+
+
+def log_signer(folder: Path, settings: Settings) -> SignerKey:
+    """The journal's signing key; its name is the log's origin."""
+    return SignerKey(f"surefoot/{settings.installation}", seed(folder, "log"))
+
+
+def log_key(folder: Path, settings: Settings) -> str:
+    """The journal's public key as C2SP text: what a stranger pins."""
+    return log_signer(folder, settings).verifier.text()
+
+
+def checkpoint_path(folder: Path, settings: Settings) -> Path:
+    """Where the last checkpoint is kept, outside the database."""
+    return Path(settings.checkpoint) if settings.checkpoint else folder / "checkpoint" / "last"
+
+
+def open_store(folder: Path, settings: Settings) -> Database:
+    """The database of a data folder."""
+    if settings.store:
+        from surefoot.store.postgres import PostgresDatabase  # noqa: PLC0415 -- optional extra
+
+        return PostgresDatabase(settings.store)
+    return SqliteDatabase(folder / "store")
+
+
+def open_log(
+    folder: Path, settings: Settings, fault: Callable[[str], None] = lambda place: None
+) -> tuple[Log[World], Database]:
+    """The journal of a data folder, and its database."""
+    database = open_store(folder, settings)
+    path = checkpoint_path(folder, settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signer = CheckpointSigner(log_signer(folder, settings), path)
+    clock = SystemClock()
+    log = Log(
+        database,
+        signer,
+        new_world,
+        clock.now_ms,
+        adopt=bool(settings.store),
+        fault=fault,
+    )
+    return log, database

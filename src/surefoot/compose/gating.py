@@ -1,0 +1,144 @@
+"""Builders and gates of an installation, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from surefoot.app import deployments, devices, environments, journal, people, releases  # noqa: F401
+from surefoot.app.releasing import gate_arguments
+from surefoot.compose.folder import Settings, seed
+from surefoot.core.errors import Refused
+from surefoot.core.gate import Gate
+from surefoot.core.manifest import Manifest
+from surefoot.core.manifest import decode as decode_manifest
+from surefoot.core.plan import Plan
+from surefoot.core.target import Outcome, Plain, Step, Target
+from surefoot.core.world import World
+from surefoot.engine.gate_step import availability_step, gate_step
+from surefoot.gates.provenance import ProvenanceGate
+from surefoot.gates.smoke import SmokeGate
+from surefoot.gates.tests import TestsGate
+from surefoot.journal.log import Log
+from surefoot.store.blobs import FileBlobs
+from surefoot.supply.builder import Builder
+from surefoot.supply.cache import BuildFolder
+from surefoot.supply.repository import Repository
+from surefoot.supply.source import locate, walk_objects
+from surefoot.targets.database import DatabaseTarget
+from surefoot.targets.process import ProcessTarget
+from surefoot.trust.digest import Digest
+from surefoot.trust.keys import PrivateKey, parse_public_line, private_key
+
+
+class Gating:
+    """The builder, the gates before a release is registered, and the gates inside a deployment."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        blobs: FileBlobs,
+        log: Log[World],
+        now_ms: Callable[[], int],
+        targets: Callable[[str], Mapping[str, Target]],
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.blobs = blobs
+        self.log = log
+        self.now_ms = now_ms
+        self.targets = targets
+
+    def _manifest(self, release: Digest) -> Manifest:
+        return decode_manifest(self.blobs.get(release))
+
+    def _builder_key(self) -> PrivateKey:
+        return private_key(seed(self.folder, "builder"))
+
+    def builder(self, report: Callable[[str], None]) -> Builder:
+        return Builder(
+            Path(self.settings.repository),
+            self.folder / "builds" / "work",
+            blobs=self.blobs,
+            cache=BuildFolder(self.folder / "builds" / "record"),
+            signer=self._builder_key(),
+            now_ms=self.now_ms,
+            progress=report,
+        )
+
+    def release_gates(self) -> Mapping[str, Gate]:
+        from surefoot.gates.secrets import History, SecretsGate  # noqa: PLC0415 -- heavy, optional
+
+        repository = Path(self.settings.repository)
+        cut_off = ""
+        try:
+            Repository(repository).require_complete()
+        except Refused as refused:
+            cut_off = refused.found
+        history = History(
+            objects=lambda: walk_objects(repository),
+            locate=lambda name: locate(repository, name),
+            references=len(Repository(repository).references()),
+            cut_off=cut_off,
+        )
+        cache = self.folder / "builds" / "rules"
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        builders = [parse_public_line(self._builder_line())[0]]
+        return {
+            "provenance": ProvenanceGate(self.blobs, builders, self.now_ms),
+            "tests": TestsGate(self.blobs, self.now_ms, builders),
+            "secrets": SecretsGate(
+                history,
+                key=seed(self.folder, "installation"),
+                cache=cache,
+                now_ms=self.now_ms,
+            ),
+        }
+
+    def _builder_line(self) -> str:
+        return self._builder_key().public.line()
+
+    def steps(self) -> Mapping[str, Callable[[Plan, Step], Outcome]]:
+        builders = [parse_public_line(self._builder_line())[0]]
+        return {
+            "gate": gate_step(
+                lambda plan: ProvenanceGate(self.blobs, builders, self.now_ms),
+                self.blobs,
+                lambda plan, step: gate_arguments("provenance", self._manifest(plan.release)),
+            ),
+            "smoke": gate_step(self._smoke, self.blobs, self._smoke_arguments),
+            "availability": availability_step(self._answered),
+        }
+
+    def _smoke(self, plan: Plan) -> SmokeGate:
+        def ask(database: str, sql: str) -> Any:
+            target = self.targets(plan.environment)[f"database:{database}"]
+            assert isinstance(target, DatabaseTarget)
+            return target.check(sql)
+
+        return SmokeGate(self.now_ms, ask, (self._listener(plan),))
+
+    def _smoke_arguments(self, plan: Plan, step: Step) -> Plain:
+        return {"checks": step.arguments["checks"], "listener": self._listener(plan)}
+
+    def _listener(self, plan: Plan) -> str:
+        services = self._manifest(plan.release).of_kind("service")
+        return self.listener(plan.environment, services[0].name)
+
+    def listener(self, environment: str, component: str) -> str:
+        """The public address of a service."""
+        target = self.targets(environment)["process"]
+        assert isinstance(target, ProcessTarget)
+        return target.address(component)
+
+    def _answered(self, plan: Plan) -> tuple[int, int]:
+        begun = self.log.read(lambda w: w.deployments[plan.deployment].begun_ms)
+        target = self.targets(plan.environment)["process"]
+        assert isinstance(target, ProcessTarget)
+        totals = [
+            target.availability(c.name, begun, self.now_ms() + 1000)
+            for c in self._manifest(plan.release).of_kind("service")
+        ]
+        return sum(t.requests for t in totals), sum(t.failed + t.service for t in totals)

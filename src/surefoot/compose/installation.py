@@ -1,0 +1,259 @@
+"""An opened installation: everything concrete, put together once."""
+
+from __future__ import annotations
+
+import secrets as randomness
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from surefoot.app import deployments, devices, environments, journal, people, releases  # noqa: F401
+from surefoot.app.environments import note_read
+from surefoot.app.facade import App
+from surefoot.app.jobs import Jobs
+from surefoot.app.releasing import Draft, Releasing
+from surefoot.compose.folder import (
+    checkpoint_path,
+    load_settings,
+    log_key,
+    open_log,
+    private_file,
+    seed,
+)
+from surefoot.compose.gating import Gating
+from surefoot.core.errors import Refused
+from surefoot.core.fold import new_world
+from surefoot.core.target import Plain, Target
+from surefoot.core.world import World
+from surefoot.engine.clock import SystemClock
+from surefoot.engine.device_desk import DeviceDesk
+from surefoot.engine.effects import Effects, draft
+from surefoot.engine.fleet_books import FleetBooks
+from surefoot.engine.fleet_books import fact as batch_fact
+from surefoot.engine.loop import Engine
+from surefoot.journal.verify import verify_live
+from surefoot.secrets.embedded import EmbeddedSecrets
+from surefoot.secrets.recipient import Recipient, new_identity
+from surefoot.secrets.text import SecretText
+from surefoot.store.blobs import FileBlobs
+from surefoot.store.device import DeviceRegistry
+from surefoot.store.device_batches import DeviceBatches
+from surefoot.store.lease import Leases
+from surefoot.store.secret import SecretRows
+from surefoot.targets.database import DatabaseTarget
+from surefoot.targets.database.sqlite import SqliteDriver
+from surefoot.targets.fleet import FleetTarget
+from surefoot.targets.process import ProcessTarget
+from surefoot.trust.entry import Actor
+
+
+class Installation:
+    """An opened data folder: the application and its engine."""
+
+    def __init__(self, folder: Path, fault: Callable[[str], None] = lambda place: None) -> None:
+        self.folder = folder
+        self.settings = load_settings(folder)
+        self.clock = SystemClock()
+        self.log, self.database = open_log(folder, self.settings, fault)
+        self.blobs = FileBlobs(folder / "blobs")
+        self.registry = DeviceRegistry(self.database, self.clock.now_ms)
+        self.books = FleetBooks(self.registry, DeviceBatches(self.database), self.blobs)
+        self.worker = randomness.token_hex(4)
+        self.runner = Actor(type="machine", id=f"runner-{self.worker}", auth="process")
+        self._targets: dict[str, tuple[str, Mapping[str, Target]]] = {}
+        self.secrets = self._secrets()
+        self.gating = Gating(
+            folder, self.settings, self.blobs, self.log, self.clock.now_ms, self.targets
+        )
+        self.effects = Effects(
+            self.log,
+            self.blobs,
+            self.targets,
+            self.gating.steps(),
+            self.clock,
+            self.worker,
+            fault=fault,
+        )
+        self.app = App(self._parts())
+        self.engine = Engine(
+            self.log,
+            self.effects,
+            Leases(self.database),
+            self.clock,
+            self.worker,
+            seal_devices=self.seal_devices,
+            beat_seconds=self.settings.heartbeat_seconds,
+        )
+        self.desk = DeviceDesk(
+            self.registry,
+            self.blobs,
+            self.clock.now_ms,
+            sleep_seconds=lambda environment: self.settings.poll_seconds,
+        )
+
+    def close(self) -> None:
+        """Release the folder."""
+        self.database.close()
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "folder": self.folder,
+            "log": self.log,
+            "blobs": self.blobs,
+            "clock": self.clock,
+            "effects": self.effects,
+            "targets": self.targets,
+            "secrets": self.secrets,
+            "fleet": self.registry,
+            "builder": Releasing(
+                Path(self.settings.repository), self.gating.builder, self.gating.release_gates
+            ),
+            "jobs": Jobs(self.clock.now_ms, self.clock.token),
+            "log_key": log_key(self.folder, self.settings),
+            "repository": Path(self.settings.repository),
+            "identity_salt": seed(self.folder, "identity-salt"),
+            "runner": self.runner,
+            "keep_draft": self._keep_draft,
+            "find_draft": self._find_draft,
+            "address": self.address,
+            "secrets_prepare": self.prepare_secrets,
+            "verify_journal": self.verify,
+        }
+
+    # -- targets ----------------------------------------------------------------------------------
+
+    def targets(self, environment: str) -> Mapping[str, Target]:
+        """The targets of an environment, by name, as the rules in force declare them."""
+        digest, policy_now = self.log.read(
+            lambda w: (
+                w.definition.digest,
+                w.definition.governance.policy(
+                    environment,
+                    found.source if (found := w.environments.get(environment)) else "",
+                ),
+            )
+        )
+        known = self._targets.get(environment)
+        if known is not None and known[0] == digest:
+            return known[1]
+        made: dict[str, Target] = {}
+        folder = self.folder / "targets" / environment
+        for name, engine in policy_now.databases.items():
+            made[f"database:{name}"] = self._database_target(folder, name, engine)
+        if policy_now.process:
+            made["process"] = ProcessTarget(
+                folder / "process", environment, self.blobs, self.secrets, self.clock.now_ms
+            )
+        if policy_now.fleet:
+            made["fleet"] = FleetTarget(
+                environment, self.database, self.registry, self.clock.now_ms
+            )
+        self._targets[environment] = (digest, made)
+        return made
+
+    def _database_target(self, folder: Path, name: str, engine: str) -> DatabaseTarget:
+        if engine != "sqlite":
+            raise Refused(
+                "target.database.engine",
+                f"database {name}",
+                expected="an address for PostgreSQL in this installation",
+                found=engine,
+                remedy="declare engine: sqlite, or set the address in surefoot.yaml",
+            )
+        return DatabaseTarget(
+            f"database:{name}",
+            SqliteDriver(folder / "data" / f"{name}.sqlite"),
+            self.blobs,
+            folder / "database" / name,
+            now_ms=self.clock.now_ms,
+            random=self.clock.token,
+        )
+
+    def address(self, environment: str, database: str) -> str:
+        """Where an environment's service finds its database."""
+        target = self.targets(environment)[f"database:{database}"]
+        assert isinstance(target, DatabaseTarget)
+        return target.address()
+
+    # -- secrets ----------------------------------------------------------------------------------
+
+    def _secrets(self) -> EmbeddedSecrets:
+        return EmbeddedSecrets(
+            SecretRows(self.database),
+            installation=self.settings.installation,
+            installation_key=SecretText(seed(self.folder, "installation").hex()),
+            now_ms=self.clock.now_ms,
+            token=self.clock.token,
+            identities=dict(self._identities()),
+            on_read=lambda environment, name, version: note_read(
+                self.app, environment, name, version
+            ),
+        )
+
+    def _identities(self) -> Iterator[tuple[str, SecretText]]:
+        for path in sorted((self.folder / "keys").glob("runner-*.age")):
+            name = path.stem.removeprefix("runner-")
+            yield name, SecretText(path.read_text())
+
+    def prepare_secrets(self, environment: str) -> None:
+        """Give an environment's runner an identity and its secrets a data key, once."""
+        path = self.folder / "keys" / f"runner-{environment}.age"
+        if path.exists():
+            return
+        identity, public = new_identity()
+        private_file(path, identity.reveal())
+        self.secrets.add_identity(environment, identity)
+        self.secrets.prepare(environment, [Recipient(name=f"runner {environment}", key=public)])
+
+    # -- the rest ---------------------------------------------------------------------------------
+
+    def seal_devices(self) -> None:
+        """Bring device reports that are not in the journal yet into it, batch by batch."""
+        for environment in self.log.read(lambda w: [e.name for e in w.environments.values()]):
+            while (batch := self.books.collect(environment)) is not None:
+                fact = batch_fact(batch)
+
+                def rule(world: World, fact: Any = fact) -> list[Any]:
+                    books = world.devices.get(fact.environment)
+                    if books is not None and books.last_report >= fact.last_report:
+                        return []
+                    return [draft(fact, (fact.batch,))]
+
+                receipt = self.log.transact(rule, self.runner, f"seal {environment}")
+                index = receipt.first if receipt else self.log.size() - 1
+                self.books.mark_sealed(batch, index)
+
+    def _keep_draft(self, made: Draft) -> None:
+        digest = self.blobs.put(made.manifest)
+        path = self.folder / "drafts" / digest.removeprefix("sha256:")
+        private_file(path, msgspec.json.encode(made))
+
+    def _find_draft(self, digest: str) -> Draft | None:
+        path = self.folder / "drafts" / digest.removeprefix("sha256:")
+        with suppress(FileNotFoundError):
+            return msgspec.json.decode(path.read_bytes(), type=Draft)
+        return None
+
+    def verify(self) -> Plain:
+        """Verify the whole journal, with a replay of every fact."""
+        report = verify_live(
+            self.database,
+            log_key(self.folder, self.settings),
+            checkpoint_path(self.folder, self.settings),
+            make_world=new_world,
+        )
+        plain: Plain = {**msgspec.to_builtins(report), "ok": report.ok}
+        return plain
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Installation]:
+    """An installation for offline questions, closed at the end."""
+    installation = Installation(folder)
+    try:
+        yield installation
+    finally:
+        installation.close()
