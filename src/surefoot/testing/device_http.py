@@ -53,6 +53,7 @@ class DeviceHttp:
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._authority = parts.netloc
         self._idle: list[Stream] = []
+        self._all: set[Stream] = set()
         self._turns = asyncio.Semaphore(connections_max)
         self.requests = 0
         self.connections = 0
@@ -75,7 +76,7 @@ class DeviceHttp:
                 if finished:
                     self._idle.append(stream)
                 else:
-                    stream[1].close()
+                    self._drop(stream)
 
     def _head(self, method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._authority}"]
@@ -92,7 +93,7 @@ class DeviceHttp:
         try:
             return stream, await self._once(stream, request, method)
         except (OSError, EOFError):
-            stream[1].close()
+            self._drop(stream)
             if not kept:
                 raise
         # The kept line ended while idle; every request of this protocol may be repeated.
@@ -101,7 +102,14 @@ class DeviceHttp:
 
     async def _open(self) -> Stream:
         self.connections += 1
-        return await asyncio.open_connection(self._host, self._port, limit=_HEAD_BYTES_MAX)
+        stream = await asyncio.open_connection(self._host, self._port, limit=_HEAD_BYTES_MAX)
+        self._all.add(stream)
+        return stream
+
+    def _drop(self, stream: Stream) -> None:
+        # It stays in the set, so that `close` waits until its transport has really ended.
+        stream[1].close()
+        self._all = {held for held in self._all if not held[1].is_closing() or held is stream}
 
     async def _once(self, stream: Stream, request: bytes, method: str) -> Answer:
         reader, writer = stream
@@ -117,14 +125,12 @@ class DeviceHttp:
         return answer
 
     async def close(self) -> None:
-        """Close every idle connection."""
-        for _, writer in self._idle:
+        """Close every connection and wait until it is closed."""
+        for _, writer in self._all:
             writer.close()
-        for _, writer in self._idle:
-            try:
-                await writer.wait_closed()
-            except OSError:
-                continue
+        waits = (writer.wait_closed() for _, writer in self._all)
+        await asyncio.gather(*waits, return_exceptions=True)
+        self._all.clear()
         self._idle.clear()
 
 
