@@ -186,7 +186,7 @@ def make_plan(desired: Mapping[str, canonical.JSON], observed: Observation) -> t
     """Start, check, switch and drain where a component differs; remove what is not desired."""
     steps: list[Step] = []
     for component, service in read_desired(desired).items():
-        expected = expected_observation({component: msgspec.to_builtins(service)})
+        expected = expected_observation({component: _plain(service)})
         seen = {k: v for k, v in observed.stable.items() if k.startswith(f"{component}/")}
         same = all(seen.get(key) == value for key, value in expected.items())
         # Which port was taken is not declared; everything else seen must be declared.
@@ -211,9 +211,9 @@ def make_plan(desired: Mapping[str, canonical.JSON], observed: Observation) -> t
 def _replace(component: str, service: Service, volatile: Plain) -> list[Step]:
     live = str(volatile.get(f"{component}/generation", ""))
     generation = _free_name(service, volatile.get(f"{component}/generations", []))
-    start: Plain = {**msgspec.to_builtins(service), "generation": generation}
+    start: Plain = {**_plain(service), "generation": generation}
     short = service.artifact[7:19]
-    health: Plain = msgspec.to_builtins(service.health)
+    health: Plain = _plain(service.health)
     switch: Plain = {"generation": generation, "drain_seconds": service.drain_seconds}
     if live:
         switch["previous"] = live
@@ -246,13 +246,19 @@ def _step(action: str, component: str, arguments: Plain, summary: str) -> Step:
 
 def _free_name(service: Service, taken: canonical.JSON) -> str:
     """A generation's name: what it is made of, and a number where that ran before."""
-    base = "g" + str(digest_of(canonical.encode(msgspec.to_builtins(service))))[7:19]
+    base = "g" + str(digest_of(canonical.encode(_plain(service))))[7:19]
     names = set(taken) if isinstance(taken, list) else set()
     number, name = 1, base
     while name in names:
         number += 1
         name = f"{base}.{number}"
     return name
+
+
+def _plain(value: msgspec.Struct) -> Plain:
+    """Lists stay lists: a step must be the same after a round trip through JSON."""
+    plain: Plain = msgspec.json.decode(msgspec.json.encode(value))
+    return plain
 
 
 def artifact_of(service: Service) -> Digest:

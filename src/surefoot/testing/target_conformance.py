@@ -148,7 +148,7 @@ class TargetConformance:
         """Each is an error a person can act on, and the world stays as it was."""
         worker = _Worker(case)
         worker.deploy(case.desired, "first")
-        look, effects = case.open().observe().digest(), case.effects()
+        look, effects = case.open().observe().stable, case.effects()
         for number, step in enumerate(case.bad_steps()):
             try:
                 worker.act(case.open(), step, f"bad/{number}")
@@ -156,7 +156,7 @@ class TargetConformance:
                 assert error.code and error.subject and error.expected, error
             else:
                 raise AssertionError(f"{step.id} ({step.action}) was not refused")
-            assert case.open().observe().digest() == look, step.id
+            assert case.open().observe().stable == look, step.id
             assert case.effects() == effects, step.id
 
     def test_an_unknown_action_is_refused(self, case: TargetCase) -> None:

@@ -167,7 +167,13 @@ class Keeper:
     async def _switch(self, generation: str) -> dict[str, Any]:
         chosen = self._known(generation)
         if not chosen.running or chosen.upstream is None:
-            raise Failed("target.generation.dead", generation, expected="a running process")
+            raise Failed(
+                "target.generation.dead",
+                f"generation {generation}",
+                expected="a running process",
+                found="none",
+                remedy="start it again; its output.log may say why it ended",
+            )
         chosen.settle()
         previous = live_of(self.folder)
         beside = self.folder / ".live.new"
@@ -188,7 +194,13 @@ class Keeper:
 
     async def _drain(self, generation: str, seconds: float, grace: float) -> dict[str, Any]:
         if generation == live_of(self.folder):
-            raise Refused("target.generation.live", generation, remedy="switch away from it first")
+            raise Refused(
+                "target.generation.live",
+                f"generation {generation}",
+                expected="a generation that is not live",
+                found="the live one",
+                remedy="switch away from it first",
+            )
         under_way = self._drains.get(generation)
         if under_way is None:
             under_way = asyncio.create_task(self._drain_now(generation, seconds, grace))
@@ -254,7 +266,13 @@ class Keeper:
     def _known(self, generation: str) -> Generation:
         found = self._generations.get(generation)
         if found is None:
-            raise Refused("target.generation.unknown", generation, remedy="start it first")
+            raise Refused(
+                "target.generation.unknown",
+                f"generation {generation}",
+                expected=", ".join(self._generations) or "a generation that was started",
+                found="none of that name",
+                remedy="start it first",
+            )
         return found
 
     # -- running -----------------------------------------------------------------------------

@@ -148,9 +148,12 @@ def connect_unix(folder: Path, name: str, timeout_seconds: float) -> socket.sock
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.settimeout(timeout_seconds)
+            # With a timeout of its own the socket would not wait for a full backlog to empty.
+            wait = struct.pack("ll", int(timeout_seconds) + 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
             # A socket's address holds 107 bytes; a folder of ours may be longer.
             connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+            connection.settimeout(timeout_seconds)
         except BaseException:
             connection.close()
             raise
