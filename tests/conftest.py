@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,14 +36,17 @@ def require_tool() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server on a free port, stopped at the end of the run."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server on a free port, stopped at the end of the run.
+
+    Not in pytest's own folder: every further pytest run closes that to the server's user again.
+    """
     if find_binaries() is None:
         _missing("PostgreSQL is not installed")
-    folder: Path = tmp_path_factory.mktemp("postgres")
-    server = PostgresServer.start(folder)
-    yield server
-    server.stop()
+    with tempfile.TemporaryDirectory(prefix="surefoot-postgres-") as folder:
+        server = PostgresServer.start(Path(folder) / "server")
+        yield server
+        server.stop()
 
 
 _NUMBERS = itertools.count()

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from surefoot.targets.database.driver import Limits
 from surefoot.targets.database.migration import describe, pack
 from surefoot.targets.database.postgres import PostgresDriver
 from surefoot.targets.database.sqlite import SqliteDriver
-from surefoot.testing.postgres import PostgresServer, find_binaries
+from surefoot.testing.postgres import PostgresServer
 from surefoot.trust.digest import Digest, digest_of
 
 FILES = {
@@ -115,17 +115,6 @@ class Stand:
         return int(self.sql(f"SELECT count(*) FROM {table}")[0][0])
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    if find_binaries() is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed")
-    running = PostgresServer.start(tmp_path_factory.mktemp("postgres"))
-    yield running
-    running.stop()
-
-
 def sqlite_stand(folder: Path, name: str = "main") -> Stand:
     path = folder / "data" / f"{name}.db"
 
@@ -163,7 +152,7 @@ def make(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callabl
         if engine == "sqlite":
             stand = sqlite_stand(folder, name)
         else:
-            stand = postgres_stand(folder, request.getfixturevalue("server"), name)
+            stand = postgres_stand(folder, request.getfixturevalue("postgres_server"), name)
         stand.blobs.folder = tmp_path / "blobs"
         return stand
 
