@@ -100,7 +100,7 @@ class Log(History, Generic[W]):
         with self._mutex:
             signer = self._writable()
             with self._database.exclusive(_LOCK):
-                memory = self._caught_up()
+                memory = self._sound()
                 self._settle(signer, memory)
                 drafts = tuple(decide(memory.world))
                 if not drafts:
@@ -113,7 +113,7 @@ class Log(History, Generic[W]):
         with self._mutex:
             signer = self._writable()
             with self._database.exclusive(_LOCK):
-                memory = self._caught_up()
+                memory = self._sound()
                 self._settle(signer, memory)
                 return self._append(signer, memory, (), _SERVER, "heartbeat")
 
@@ -174,34 +174,49 @@ class Log(History, Generic[W]):
         return self._signer
 
     def _open(self) -> None:
-        """Catch up; on anything that disagrees, find the first bad thing and go read-only."""
+        """Catch up, compare with the last checkpoints, and sign what a crash left unsigned."""
+        memory = self._caught_up()
+        if self.alarm is not None:
+            return
         try:
-            memory = self._caught_up()
             self._compare_last(memory)
         except Corrupt as error:
             self._raise_alarm(error)
             return
         if isinstance(self._signer, CheckpointSigner):
             with self._database.exclusive(_LOCK):
-                self._settle(self._signer, self._caught_up())
+                self._settle(self._signer, self._sound())
 
-    def _raise_alarm(self, error: Corrupt) -> None:
+    def _raise_alarm(self, error: Corrupt) -> Memory[W]:
+        """Find the first bad thing, go read-only for good, and keep the world before it."""
         path = self._signer.path if self._signer.path.exists() else None
         report = verify_live(self._database, self._signer.verifier.text(), path)
         self.alarm = report.error() or error
         first_bad = report.problems[0].index if report.problems else -1
-        limit = first_bad if first_bad >= 0 else None
-        self._memory = load(DatabaseSource(self._database), self._make_world(), limit)
-        self._size = self._memory.chain.size
+        memory = load(DatabaseSource(self._database), self._make_world(), first_bad)
+        self._memory = memory
+        self._size = memory.chain.size
+        return memory
+
+    def _sound(self) -> Memory[W]:
+        """The caught-up memory of a journal that is sound. Raises the alarm otherwise."""
+        memory = self._caught_up()
+        if self.alarm is not None:
+            raise self.alarm
+        return memory
 
     def _caught_up(self) -> Memory[W]:
-        """The world and the tree, with what other processes wrote. Raises `Corrupt`."""
+        """The world and the tree, with what other processes wrote; see `alarm` afterwards."""
         if self.alarm is not None and self._memory is not None:
             return self._memory
         memory, self._memory = self._memory, None
-        if memory is None:
-            memory = load(DatabaseSource(self._database), self._make_world())
-        memory.catch_up(DatabaseSource(self._database))
+        source = DatabaseSource(self._database)
+        try:
+            if memory is None:
+                memory = Memory(self._make_world())
+            memory.catch_up(source)
+        except Corrupt as error:
+            return self._raise_alarm(error)
         self._memory = memory
         self._size = memory.chain.size
         return memory

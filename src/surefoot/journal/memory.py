@@ -101,16 +101,16 @@ class Memory(Generic[W]):
             )
 
 
-def load(source: Source, world: W, limit: int | None = None) -> Memory[W]:
-    """Fold the stored leaves. With a limit only those before it, comparing nothing.
-
-    Raises `Corrupt`, with a limit only when a leaf before it is bad.
-    """
+def load(source: Source, world: W, first_bad: int) -> Memory[W]:
+    """Fold the stored leaves before the first bad one (all when it is -1) as far as they go."""
     memory = Memory(world)
     for row in source.rows():
-        if limit is not None and row.index >= limit:
+        if row.index == first_bad:
             break
-        memory.take(row)
+        try:
+            memory.take(row)
+        except Corrupt:
+            break
     return memory
 
 

@@ -30,12 +30,13 @@ class PostgresServer:
 
     def __init__(self, folder: Path, port: int, binaries: Path) -> None:
         self._folder = folder
+        self._data = folder / "data"
         self._port = port
         self._binaries = binaries
 
     @classmethod
     def start(cls, folder: Path, *, fsync: bool = False) -> PostgresServer:
-        """Create a cluster in the folder (made if missing) and start it.
+        """Create a cluster for the folder (made if missing), or take the one kept, and start it.
 
         Raises `RuntimeError` with the tool's own words when it does not start.
         """
@@ -43,19 +44,17 @@ class PostgresServer:
         if binaries is None:
             raise RuntimeError("PostgreSQL is not installed: no initdb on the path")
         folder.mkdir(parents=True, exist_ok=True)
-        if os.getuid() == 0:
-            _hand_over(folder)
-        server = cls(folder, _free_port(), binaries)
-        if not (folder / "data").exists():
+        server = cls(_cluster(folder), _free_port(), binaries)
+        if not server._data.exists():
             server._run(
-                "initdb", "-D", str(folder / "data"), "-U", "surefoot", "-A", "trust", "-E", "UTF8"
+                "initdb", "-D", str(server._data), "-U", "surefoot", "-A", "trust", "-E", "UTF8"
             )
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={server._port} -c unix_socket_directories="
             f" -c fsync={'on' if fsync else 'off'} -c max_connections=60 -c shared_buffers=16MB"
         )
-        log = str(folder / "log")
-        server._run("pg_ctl", "-D", str(folder / "data"), "-o", options, "-l", log, "-w", "start")
+        log = str(server._folder / "log")
+        server._run("pg_ctl", "-D", str(server._data), "-o", options, "-l", log, "-w", "start")
         return server
 
     def dsn(self, database: str = "postgres") -> str:
@@ -70,9 +69,11 @@ class PostgresServer:
         )  # fmt: skip
         return self.dsn(name)
 
-    def stop(self) -> None:
-        """Stop at once, as a crash would."""
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
+    def stop(self, *, keep: bool = False) -> None:
+        """Stop at once, as a crash would; the data go too, unless kept for the next start."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+        if not keep:
+            shutil.rmtree(self._folder)
 
     def _run(self, program: str, *arguments: str) -> None:
         owner = _owner() if os.getuid() == 0 else None
@@ -93,14 +94,18 @@ class PostgresServer:
             raise RuntimeError(f"{program} ended with {done.returncode}: {words[-1000:]}")
 
 
-def _hand_over(folder: Path) -> None:
-    """Give the folder to the owner, and let it pass through temporary folders closed to it."""
-    owner = _owner()
-    os.chown(folder, owner.pw_uid, owner.pw_gid)
-    temporary = Path(tempfile.gettempdir()).resolve()
-    for parent in folder.resolve().parents:
-        if temporary in parent.parents and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
+def _cluster(folder: Path) -> Path:
+    """Where the cluster lives: in the folder, or, since the server refuses to run as root, in a
+    temporary folder of its owner that the folder points to. Test folders may close at any time."""
+    if os.getuid() != 0:
+        return folder
+    link = folder / "cluster"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        own = Path(tempfile.mkdtemp(prefix="surefoot-postgres-"))
+        os.chown(own, _owner().pw_uid, _owner().pw_gid)
+        link.symlink_to(own)
+    return link.resolve()
 
 
 def _owner() -> pwd.struct_passwd:

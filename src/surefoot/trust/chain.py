@@ -86,6 +86,8 @@ class Chain:
         self.heads.set(entry.stream, head)
 
     def _add_seal(self, seal: Seal) -> None:
+        if seal.covers != seal.index:
+            raise Broken("journal.seal.covers", seal.index, str(seal.index), str(seal.covers))
         if self._seals:
             self._check_seal(seal)
         self.tree.append(leaf_hash(seal.raw))

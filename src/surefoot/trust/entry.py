@@ -355,7 +355,7 @@ def _check_entry(entry: Entry) -> None:
 
 def _check_seal(seal: Seal) -> None:
     _need(seal.v == VERSION, "v")
-    _need(seal.covers == seal.index, "covers")
+    _need(0 <= seal.covers <= _INTEGER_MAX, "covers")
     _need(bool(_HASH.fullmatch(seal.root)), "root")
     _need(bool(_HASH.fullmatch(seal.heads)), "heads")
     _need(0 <= seal.streams <= seal.covers, "streams")
