@@ -222,6 +222,12 @@ class DeviceRegistry:
             )
         return [DeviceSummary(*row) for row in rows]
 
+    def find(self, environment: str, device: str) -> DeviceSummary | None:
+        """One device, or None when it is not enrolled."""
+        with self._database.read() as session:
+            row = session.row("device.summary", environment=environment, device=device)
+        return DeviceSummary(*row) if row else None
+
     def timeline(self, environment: str, device: str, limit: int = 100) -> list[bytes]:
         """The device's reports, newest first, as the canonical bytes a batch holds."""
         with self._database.read() as session:

@@ -77,6 +77,8 @@ class DeviceRollouts:
                 _take_over(ledger, device)
                 ledger.assign(device, task)
             ledger.open_wave(self._environment, task)
+            if wave.percent == 100:
+                self._end(session, wave.deployment, "complete")
             return Outcome(status="done", figures={"assigned": len(chosen), "unfit": unfit})
 
         return self._once(token, act)

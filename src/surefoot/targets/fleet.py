@@ -114,13 +114,13 @@ class FleetTarget:
     def plan(
         self, desired: Mapping[str, canonical.JSON], observed: Observation
     ) -> tuple[Step, ...]:
-        """One step a wave; none when the newest rollout went to this firmware and still stands."""
+        """One step a wave; none when the newest rollout assigned this firmware to all."""
         wanted = _convert(dict(desired), Desired, "desired fleet")
         check_policy(wanted.policy)
         shares = check_waves(wanted.waves)
         there = (
             observed.stable.get("assignments/firmware") == wanted.firmware.digest
-            and observed.stable.get("assignments/status") == "running"
+            and observed.stable.get("assignments/status") == "complete"
         )
         if there:
             return ()
@@ -136,7 +136,8 @@ class FleetTarget:
             policy=wanted.policy,
             previous=wanted.previous,
         )
-        plain: Plain = msgspec.to_builtins(arguments)
+        # Through JSON, so that the step is the same before and after it was stored.
+        plain: Plain = msgspec.json.decode(msgspec.json.encode(arguments))
         if wanted.previous is None:
             del plain["previous"]
         back = wanted.previous is not None

@@ -51,6 +51,14 @@ FROM devices d LEFT JOIN device_actions a ON a.action = d.action
 WHERE d.environment = :environment AND d.removed = 0 AND d.device > :after
 ORDER BY d.device LIMIT :limit
 
+-- name: summary
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    d.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, '')
+FROM devices d LEFT JOIN device_actions a ON a.action = d.action
+    LEFT JOIN device_seen s ON s.number = d.number
+WHERE d.environment = :environment AND d.removed = 0 AND d.device = :device
+
 -- name: timeline
 SELECT r.body FROM device_reports r JOIN devices d ON d.number = r.number
 WHERE d.environment = :environment AND d.device = :device AND d.removed = 0
