@@ -67,7 +67,6 @@ def desired_of(
     environment: Environment,
     manifest: Manifest,
     settings: Settings,
-    number: int,
 ) -> dict[str, Plain]:
     """Each target's desired state, by the target's name."""
     entry = declared(definition, environment)
@@ -81,7 +80,7 @@ def desired_of(
         }
     if entry.targets.process is not None:
         desired["process"] = {
-            c.name: _service(app, definition, environment, manifest, settings, number, c.name)
+            c.name: _service(app, definition, environment, manifest, settings, c.name)
             for c in manifest.of_kind("service")
         }
     return desired
@@ -93,7 +92,6 @@ def _service(
     environment: Environment,
     manifest: Manifest,
     settings: Settings,
-    number: int,
     name: str,
 ) -> Plain:
     part = definition.components[name]
@@ -103,11 +101,6 @@ def _service(
     values = dict(settings.values)
     if part.run.database:
         values["database"] = app.address(environment.name, part.run.database)
-    limits: Plain = {
-        k: v
-        for k, v in (("memory_mib", process.memory_mib), ("open_files", process.open_files))
-        if v is not None
-    }
     return {
         "artifact": manifest.component(name).artifact,
         "command": list(part.run.command),
@@ -118,9 +111,9 @@ def _service(
         "values": values,
         "secrets": dict(settings.secrets),
         "listener": process.listener,
-        "limits": limits,
+        "memory_mib": process.memory_mib or 0,
+        "open_files": process.open_files or 0,
         "drain_seconds": part.run.drain_seconds,
-        "generation": f"d{number}",
     }
 
 

@@ -9,8 +9,9 @@ from surefoot.app.facade import App
 from surefoot.core import environment as environments
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
+from surefoot.core.governance import EnvironmentPolicy
 from surefoot.core.manifest import Manifest
-from surefoot.core.plan import Plan
+from surefoot.core.plan import Plan, Settings
 from surefoot.core.target import Plain, Step
 from surefoot.core.world import Environment, World
 from surefoot.engine.planner import Wanted, make_plan
@@ -52,25 +53,11 @@ def plan_for(app: App, ask: Ask) -> Plan:
     manifest = app.manifest(ground.release)
     previous = app.manifest(ground.previous) if ground.previous else None
     definition = app.definition(manifest.definition)
+    settings = settings_of(definition, ground.environment)
     policy = app.read(
         lambda w: w.definition.governance.policy(ask.environment, ground.environment.source)
     )
-    settings = settings_of(definition, ground.environment)
-    desired: dict[str, Plain] = {}
-    explicit: tuple[Step, ...] = ()
-    if ask.purpose in ("deploy", "rollback", "rebuild", "clone"):
-        desired = desired_of(app, definition, ground.environment, manifest, settings, ground.number)
-    if ask.purpose in ("rebuild", "clone"):
-        explicit = _restoring(app, ask, ground, manifest)
-    if ask.purpose in ("deploy", "rollback") and policy.fleet:
-        fleet = fleet_of(
-            manifest, ground.release, previous, policy, ground.environment, ground.number
-        )
-        desired |= {"fleet": fleet} if fleet else {}
-    if ask.purpose == "revert-drift":
-        explicit = _reverting(app, ask, ground, manifest)
-    if ask.purpose in ("destroy", "backup"):
-        explicit = _ending(app, ask, ground, manifest)
+    desired, explicit = _aims(app, ask, ground, manifest, settings, policy)
     targets = app.targets(ask.environment)
     observed = {name: target.observe() for name, target in targets.items()}
     smoke = tuple(
@@ -93,6 +80,32 @@ def plan_for(app: App, ask: Ask) -> Plan:
         heads=ground.heads,
     )
     return make_plan(wanted, targets, observed)
+
+
+def _aims(
+    app: App,
+    ask: Ask,
+    ground: _Ground,
+    manifest: Manifest,
+    settings: Settings,
+    policy: EnvironmentPolicy,
+) -> tuple[dict[str, Plain], tuple[Step, ...]]:
+    """What each target should become, and the steps that no target plans by itself."""
+    if ask.purpose == "revert-drift":
+        return {}, _reverting(app, ask, ground, manifest)
+    if ask.purpose in ("destroy", "backup"):
+        return {}, _ending(ask, manifest)
+    definition = app.definition(manifest.definition)
+    desired = desired_of(app, definition, ground.environment, manifest, settings)
+    if ask.purpose in ("rebuild", "clone"):
+        return desired, _restoring(app, ask, ground, manifest)
+    previous = app.manifest(ground.previous) if ground.previous else None
+    if policy.fleet:
+        fleet = fleet_of(
+            manifest, ground.release, previous, policy, ground.environment, ground.number
+        )
+        desired |= {"fleet": fleet} if fleet else {}
+    return desired, ()
 
 
 def _ground(world: World, ask: Ask) -> _Ground:
@@ -188,8 +201,7 @@ def _reverting(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple
     """Steps that bring services back to what is recorded."""
     definition = app.definition(manifest.definition)
     settings = settings_of(definition, ground.environment)
-    number = ground.number
-    wanted = desired_of(app, definition, ground.environment, manifest, settings, number)
+    wanted = desired_of(app, definition, ground.environment, manifest, settings)
     drifted = {difference.path for difference in ground.environment.drift}
     steps = []
     for name, service in wanted.get("process", {}).items():
@@ -201,7 +213,7 @@ def _reverting(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple
                     target="process",
                     action="restart",
                     component=name,
-                    arguments=service,
+                    arguments={**service, "generation": f"d{ground.number}"},
                     summary=f"{name} as recorded: configuration rewritten, process replaced",
                 )
             )
@@ -216,7 +228,7 @@ def _reverting(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple
     return tuple(steps)
 
 
-def _ending(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple[Step, ...]:
+def _ending(ask: Ask, manifest: Manifest) -> tuple[Step, ...]:
     """A verified backup of each database; for an end also the removal of everything."""
     steps = [
         Step(
