@@ -1,0 +1,44 @@
+# The project's commands. `make help` lists them.
+SHELL := /bin/bash
+PYTHON_BIN := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-yours test lint unit crash bench lock clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: ## the virtual environment with locked dependencies
+	@scripts/setup demo
+
+demo: setup ## the main job on a real product, from commit to devices, with a proof of it
+	@.venv/bin/surefoot demo
+
+demo-yours: setup ## the pipeline on your edited copy of the example: make demo-yours PRODUCT=FOLDER
+	@.venv/bin/surefoot demo --yours "$(PRODUCT)"
+
+test: ## everything: style, types, architecture, all tests
+	@scripts/setup test
+	@$(MAKE) --no-print-directory lint unit
+
+lint: ## ruff, mypy, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+
+unit: ## the tests alone
+	@.venv/bin/pytest -n 2 --dist loadgroup
+
+crash: ## SIGKILL at many points of deployments on real targets (slow)
+	@scripts/setup test
+	@.venv/bin/pytest -m crash tests/crash_real
+
+bench: ## speed, as ratios beside a reference in one run
+	@scripts/setup test
+	@$(PYTHON_BIN) benchmarks/run.py
+
+lock: ## renew the locks (hashes, no hosts)
+	@$(PYTHON_BIN) scripts/lock.py
+
+clean: ## remove what was made here
+	rm -rf .venv .demo build dist
