@@ -48,6 +48,7 @@ class Listener(NamedTuple):
     socket: socket.socket
     address: str
     parser: Literal["h11", "httptools"] = "h11"
+    lifespan: Literal["on", "off"] = "off"
 
 
 def bind_tcp(text: str) -> tuple[socket.socket, str]:
@@ -150,7 +151,7 @@ def _config(listener: Listener) -> uvicorn.Config:
     return uvicorn.Config(
         listener.application,
         http=listener.parser,
-        lifespan="off",
+        lifespan=listener.lifespan,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -162,7 +163,11 @@ def _config(listener: Listener) -> uvicorn.Config:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    return uvicorn.Config(None, loop="auto").get_loop_factory() or asyncio.new_event_loop  # type: ignore[arg-type]
+    def none(*_: Any) -> None:
+        """A configuration must name an application; this one only picks the loop."""
+
+    chosen = uvicorn.Config(none, loop="auto", log_config=None).get_loop_factory()
+    return chosen or asyncio.new_event_loop
 
 
 def _taken(address: str, error: OSError) -> Failed:

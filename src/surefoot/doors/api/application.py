@@ -113,9 +113,13 @@ def api_app(
     sessions: Sessions,
     now_ms: Callable[[], int],
     token: Callable[[int], bytes],
+    address: str = "",
 ) -> Starlette:
-    """The ASGI application for everything under `/v1`. `token` makes unpredictable bytes."""
-    every = (*operations, login_operation(sessions))
+    """The ASGI application for everything under `/v1`.
+
+    `token` makes unpredictable bytes; `address` is where browsers find the pages.
+    """
+    every = (*operations, login_operation(sessions, address))
     document = msgspec.json.encode(openapi.document(every), order="sorted")
     failures = Failures(now_ms)
     api = Api(application, every, authenticator, failures=failures, token=token)
@@ -131,12 +135,17 @@ def api_app(
     )
 
 
-def login_operation(sessions: Sessions) -> Operation:
+def login_operation(sessions: Sessions, address: str) -> Operation:
     """The one operation of the door itself: a signed request becomes a one-time browser link."""
 
     def login(_: object, request: Request, __: LoginArguments) -> dict[str, object]:
-        token = sessions.invite(request.asker.id, request.auth)
-        return {"path": f"/login/{token}", "seconds": LINK_SECONDS, "person": request.asker.id}
+        path = f"/login/{sessions.invite(request.asker.id, request.auth)}"
+        return {
+            "link": address + path,
+            "path": path,
+            "seconds": LINK_SECONDS,
+            "person": request.asker.id,
+        }
 
     return Operation(
         name="login",

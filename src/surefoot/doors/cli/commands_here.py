@@ -21,7 +21,7 @@ HERE = (
         "key show",
         "fingerprint and public line of a key file",
         (Word("file", "a private key or a .pub"),),
-        "key:show",
+        "key:show_key",
     ),
     Command(
         "login",

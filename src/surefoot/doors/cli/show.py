@@ -30,7 +30,8 @@ def clean(value: Any) -> str:
         return ", ".join(clean(item) for item in value) or "-"
     if isinstance(value, dict):
         return ", ".join(f"{clean(k)}: {clean(v)}" for k, v in value.items()) or "-"
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+    one_line = " / ".join(part for part in str(value).splitlines() if part)
+    return "".join(c if c.isprintable() else "\ufffd" for c in one_line)
 
 
 def line(text: str = "") -> None:
@@ -91,3 +92,8 @@ def terminal() -> Any:
         return importlib.import_module("surefoot.doors.cli.terminal")
     except ImportError:
         return None
+
+
+def flush() -> None:
+    """Let a reader in a pipe see what was said."""
+    sys.stdout.flush()

@@ -11,8 +11,6 @@ from typing import Any
 from surefoot.doors.cli import show
 from surefoot.doors.cli.views import Answer, components, short
 
-_SIGNS = {"add": "+", "change": "~", "remove": "-"}
-
 
 def plan(answer: Answer) -> None:
     """What would change, whether it can be undone, and the steps."""
@@ -39,11 +37,10 @@ def plan(answer: Answer) -> None:
 def changes(answer: Answer) -> None:
     """`+ ~ -` per component."""
     show.heading("\nchanges")
-    rows = answer.get("changes", [])
+    rows = [change for change in answer.get("changes", []) if change.get("sign") != "="]
     for change in rows:
-        sign = _SIGNS.get(change.get("sign", ""), change.get("sign", ""))
         before, after = show.clean(change.get("before")), show.clean(change.get("after"))
-        show.line(f"  {sign} {change.get('subject', '')}  {before} -> {after}")
+        show.line(f"  {change.get('sign')} {change.get('subject')}  {before} -> {after}")
     if not rows:
         show.line("  none")
 

@@ -1,0 +1,112 @@
+"""The server of an installation: its doors built and put on their listeners, until a signal.
+
+Keeps: the folder's lock is taken before a port, and a port before any work; the engine stops before
+the folder is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import RedirectResponse
+
+from surefoot.app.operation import OPERATIONS
+from surefoot.compose.installation import Installation
+from surefoot.core import policy
+from surefoot.core.world import World
+from surefoot.doors.api.application import api_app
+from surefoot.doors.api.authenticate import Authenticator
+from surefoot.doors.api.nonce import Nonces
+from surefoot.doors.devices.ddi import device_app
+from surefoot.doors.front import Front
+from surefoot.doors.serve import Listener, bind_tcp, bind_unix, serve
+from surefoot.doors.session import Sessions
+
+SOCKET_NAME = "surefoot.sock"
+
+Ready = Callable[[dict[str, str]], None]
+
+
+class House:
+    """The doors of an opened installation."""
+
+    def __init__(self, installation: Installation, *, address: str, secure: bool) -> None:
+        self._installation = installation
+        clock = installation.clock
+        self.sessions = Sessions(
+            now_ms=clock.now_ms, token=clock.token, person_of_key=self.person_of_key
+        )
+        authenticator = Authenticator(
+            installation=installation.settings.installation,
+            person_of_key=self.person_of_key,
+            now_ms=clock.now_ms,
+            nonces=Nonces(clock.now_ms, installation.folder / "nonces"),
+        )
+        api = api_app(
+            installation.app,
+            OPERATIONS.values(),
+            authenticator,
+            sessions=self.sessions,
+            now_ms=clock.now_ms,
+            token=clock.token,
+            address=address,
+        )
+        self.front = Front(
+            api,
+            _pages(installation, self.sessions),
+            self.sessions,
+            token=clock.token,
+            secure=secure,
+        )
+        self.devices = device_app(installation.desk, lifespan=self._desk_lives)
+
+    def person_of_key(self, fingerprint: str) -> tuple[str, str] | None:
+        """The person and the public line of an enrolled key that is not revoked."""
+
+        def look(world: World) -> tuple[str, str] | None:
+            person = policy.person_of_key(world, fingerprint)
+            if person is None:
+                return None
+            return person, world.people.people[person].keys[fingerprint]
+
+        return self._installation.log.read(look)
+
+    @asynccontextmanager
+    async def _desk_lives(self, _: Any) -> AsyncIterator[None]:
+        await self._installation.desk.start()
+        try:
+            yield
+        finally:
+            await self._installation.desk.stop()
+
+
+def run(folder: Path, listen: str, devices: str, *, secure: bool, on_ready: Ready) -> None:
+    """Serve until SIGTERM or SIGINT. `on_ready` gets the addresses: api, socket, devices.
+
+    Raises `Refused` for a folder that is none or locked, `Failed` for an address in use.
+    """
+    installation = Installation(folder)
+    try:
+        front_socket, address = bind_tcp(listen)
+        device_socket, device_address = bind_tcp(devices)
+        unix_socket, unix_address = bind_unix(folder.absolute() / SOCKET_NAME)
+        house = House(installation, address=address, secure=secure)
+        listeners = (
+            Listener("api", house.front, front_socket, address),
+            Listener("socket", house.front, unix_socket, unix_address),
+            Listener("devices", house.devices, device_socket, device_address, "httptools", "on"),
+        )
+        installation.engine.start()
+        try:
+            serve(listeners, lambda: on_ready({item.name: item.address for item in listeners}))
+        finally:
+            installation.engine.stop()
+    finally:
+        installation.close()
+
+
+def _pages(installation: Installation, sessions: Sessions) -> Any:
+    return RedirectResponse("/v1/installation")

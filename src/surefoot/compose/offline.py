@@ -1,0 +1,72 @@
+"""What works on a data folder or an export without a server: verify, export.
+
+Keeps: reads only, takes no lock, and so works beside a running server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from surefoot.compose.folder import checkpoint_path, load_settings, log_key
+from surefoot.core.fold import new_world
+from surefoot.journal import tiles, verify
+from surefoot.store.database import Database
+from surefoot.store.sqlite import SqliteDatabase
+
+Progress = Callable[[int, int], None]
+
+
+def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
+    """Verify a data folder's journal against its own key and the checkpoint kept outside."""
+    settings = load_settings(folder)
+    database = _reader(folder)
+    try:
+        report = verify.verify_live(
+            database,
+            log_key(folder, settings),
+            checkpoint_path(folder, settings),
+            make_world=new_world,
+            progress=lambda done: progress(done, 0),
+        )
+    finally:
+        database.close()
+    return _plain(report)
+
+
+def verify_export(
+    folder: Path, vkey: str, pinned: str | None, progress: Progress
+) -> dict[str, Any]:
+    """Verify an export with a pinned key alone, and a checkpoint kept elsewhere when given."""
+    return _plain(
+        verify.verify_export(
+            folder,
+            vkey,
+            pinned=pinned,
+            make_world=new_world,
+            progress=lambda done: progress(done, 0),
+        )
+    )
+
+
+def export(folder: Path, to: Path, progress: Progress) -> dict[str, Any]:
+    """Write the journal as tiles."""
+    settings = load_settings(folder)
+    database = _reader(folder)
+    try:
+        made = tiles.export(database, log_key(folder, settings), to, progress=progress)
+    finally:
+        database.close()
+    plain: dict[str, Any] = msgspec.to_builtins(made)
+    return {"folder": str(to), **plain}
+
+
+def _reader(folder: Path) -> Database:
+    return SqliteDatabase(folder / "store", read_only=True)
+
+
+def _plain(report: verify.Report) -> dict[str, Any]:
+    return {**msgspec.to_builtins(report), "ok": report.ok}
