@@ -324,6 +324,10 @@ class ProcessTarget:
             control.ask(folder, {"do": "listen", "declared": listener}, KEEPER_SECONDS)
             return
         (folder / "generations").mkdir(mode=0o700, exist_ok=True)
+        foreign = foreign_listener(Place(folder, live_of(folder) or "none"))
+        if foreign is not None:
+            # The keeper would start the live generation on this very socket.
+            end_process(foreign, STOP_SECONDS)
         start_keeper(folder, listener)
         self._give_secrets(folder)
 

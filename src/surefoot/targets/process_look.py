@@ -108,7 +108,8 @@ def _process(name: str, place: Place, start: Start, volatile: Plain) -> Plain:
     record = read_record(place.folder)
     pid = record.identity.pid if record is not None and proc.is_alive(record.identity) else 0
     listening = _listening(place, record)
-    if listening and record is not None and proc.session_of(listening) != record.identity.pid:
+    session = proc.session_of(listening) if listening else -1
+    if record is not None and session not in (-1, record.identity.pid):
         # Somebody else listens in our folder: that one answers the requests.
         pid = listening
     if not pid:

@@ -29,7 +29,7 @@ class FileBlobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(parents=True)
 
     def path(self, digest: Digest) -> Path:
         path = self.folder / digest[7:]
