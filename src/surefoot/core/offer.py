@@ -6,8 +6,6 @@ expect them; `digest` is the blob's address.
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 import msgspec
 
 from surefoot.trust.digest import Digest
@@ -58,5 +56,5 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """An image's file on this machine, already checked against its digest."""
 
-    path: PurePath
+    path: str
     firmware: Firmware

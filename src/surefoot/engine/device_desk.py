@@ -15,7 +15,6 @@ import hmac
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -75,7 +74,7 @@ class DeviceDesk:
         self._change = 0
         self._refreshing = threading.Lock()
         self._seen: dict[int, int] = {}
-        self._paths: dict[str, PurePath] = {}
+        self._paths: dict[str, str] = {}
         self._queue: asyncio.Queue[tuple[Incoming, asyncio.Future[RecordAnswer]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -212,7 +211,7 @@ class DeviceDesk:
             return None
         digest = offer.firmware.digest
         if digest not in self._paths:
-            self._paths[digest] = await asyncio.to_thread(self._blobs.path, digest)
+            self._paths[digest] = str(await asyncio.to_thread(self._blobs.path, digest))
         if began and seat.offered and offer.state in ("assigned", "offered"):
             await self._submit(seat, action, Fetched())
         return Image(path=self._paths[digest], firmware=offer.firmware)

@@ -123,7 +123,7 @@ def image_response(image: Image, *, if_match: str | None) -> Response:
     if if_match not in (None, "*") and etag not in [t.strip() for t in str(if_match).split(",")]:
         return Response(status_code=412)
     return ImageResponse(
-        str(image.path),
+        image.path,
         media_type="application/octet-stream",
         filename=image.firmware.file,
         headers={"etag": etag, "x-content-type-options": "nosniff"},

@@ -1,0 +1,158 @@
+"""Polls per second of the device door beside nginx on the same core, in one run.
+
+Both answer with one worker pinned to core 0, loaded by wrk with one thread on core 1, in turns;
+the figure that survives a noisy machine is the ratio. Needs nginx and wrk.
+
+    .venv/bin/python benchmarks/device_door.py [--devices 10000] [--seconds 3] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
+
+ENV = "production"
+NGINX = """
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{ access_log off; keepalive_requests 10000000; server {{
+  listen 127.0.0.1:{port};
+  location / {{ default_type application/json; return 200 '{body}'; }} }} }}
+"""
+SCRIPT = """
+local count = {count}
+local tokens = {{}}
+for line in io.lines("{tokens}") do tokens[#tokens + 1] = line end
+request = function()
+  local n = math.random(1, count)
+  return wrk.format("GET", "/{environment}/controller/v1/" .. string.format("dev-%06d", n - 1),
+    {{["Authorization"] = "TargetToken " .. tokens[n], ["Host"] = "{host}"}})
+end
+"""
+
+
+def pin(core: int) -> None:
+    """Keep this process on one core, where the machine has more."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+
+def serve(folder: Path, devices: int, ready: multiprocessing.Queue[str]) -> None:
+    """The door in a process of its own, on core 0."""
+    pin(0)
+    house = DeviceHouse(folder)
+    house.enrol(ENV, *(f"dev-{n:06d}" for n in range(devices)))
+    with DoorServer(house.desk(sleep_seconds=300), **DOOR_OPTIONS) as server:
+        ready.put(server.url)
+        time.sleep(3600)
+
+
+DOOR_OPTIONS: dict[str, object] = {"loop": "uvloop"}
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def load(url: str, script: Path, seconds: int) -> tuple[float, int]:
+    """Requests per second, and answers that were not 2xx."""
+    words = ["wrk", "-t1", "-c32", f"-d{seconds}s", "-s", str(script), url]
+    cores = sorted(os.sched_getaffinity(0))
+    told = subprocess.run(
+        ["taskset", "-c", str(cores[1 % len(cores)]), *words],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", told)
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
+    assert rate is not None, told
+    return float(rate.group(1)), int(bad.group(1)) if bad else 0
+
+
+def write_script(folder: Path, url: str, devices: int) -> Path:
+    """The load: a random device of all, with its own token."""
+    tokens = folder / "tokens"
+    tokens.write_text("".join(f"{token_of(f'dev-{n:06d}')}\n" for n in range(devices)))
+    script = folder / "poll.lua"
+    host = url.removeprefix("http://")
+    script.write_text(SCRIPT.format(count=devices, tokens=tokens, environment=ENV, host=host))
+    return script
+
+
+def start_nginx(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """nginx with one worker on core 0, answering a body like a poll's."""
+    port = free_port()
+    body = '{"config":{"polling":{"sleep":"00:05:00"}},"_links":{}}'
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, body=body))
+    cores = sorted(os.sched_getaffinity(0))
+    process = subprocess.Popen(
+        ["taskset", "-c", str(cores[0]), "nginx", "-c", str(folder / "nginx.conf")]
+    )
+    time.sleep(0.5)
+    return process, f"http://127.0.0.1:{port}"
+
+
+def main() -> None:
+    """Run the rounds and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    for tool in ("nginx", "wrk", "taskset"):
+        if shutil.which(tool) is None:
+            raise SystemExit(f"{tool} is not installed")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ready: multiprocessing.Queue[str] = multiprocessing.Queue()
+        door = multiprocessing.Process(target=serve, args=(folder / "house", asked.devices, ready))
+        door.start()
+        url = ready.get(timeout=120)
+        nginx, nginx_url = start_nginx(folder)
+        try:
+            measure(folder, url, nginx_url, asked)
+        finally:
+            nginx.terminate()
+            door.terminate()
+            nginx.wait()
+            door.join()
+
+
+def measure(folder: Path, url: str, nginx_url: str, asked: argparse.Namespace) -> None:
+    """Rounds of nginx, then the door; medians and the ratio."""
+    script = write_script(folder, url, asked.devices)
+    pairs = []
+    for number in range(asked.rounds):
+        base, _ = load(nginx_url, script, asked.seconds)
+        ours, bad = load(url, script, asked.seconds)
+        assert not bad, f"{bad} polls were refused"
+        pairs.append((base, ours))
+        print(f"round {number + 1}: nginx {base:,.0f}/s, door {ours:,.0f}/s, {ours / base:.2f}")
+    ratio = statistics.median(ours / base for base, ours in pairs)
+    result = {
+        "nginx_per_second": round(statistics.median(base for base, _ in pairs)),
+        "door_per_second": round(statistics.median(ours for _, ours in pairs)),
+        "ratio": round(ratio, 2),
+        "devices": asked.devices,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
