@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from surefoot.engine.clock import SystemClock
 from surefoot.journal.checkpoint import CheckpointSigner
 from surefoot.journal.log import Log
 from surefoot.store.database import Database
@@ -57,7 +57,7 @@ def open_log(
     database: Database,
     checkpoint: Path,
     *,
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    now_ms: Callable[[], int] = SystemClock().now_ms,
     fault: Callable[[str], None] = lambda place: None,
     adopt: bool = False,
 ) -> Log[TallyWorld]:
