@@ -127,15 +127,14 @@ _DEVICES = (
         _NAME,
         Word("--after", "devices after this one"),
         LIMIT,
-        Word("--state", "only in this state"),
         view="devices",
     ),
     question(
         "device show",
         "one device: state, attributes, last reports",
-        "/environments/{name}/devices/{device}",
+        "/environments/{name}/devices/{id}",
         _NAME,
-        Word("device", "the device's identifier"),
+        Word("id", "the device's identifier"),
     ),
     Command(
         "device enrol",
@@ -151,6 +150,23 @@ _DEVICES = (
         "POST",
         "/environments/{name}/devices",
     ),
+)
+
+_SIMULATE = Command(
+    "device simulate",
+    "run simulated devices that poll, download, check and report",
+    (
+        _NAME,
+        Word("--url", "the device door", default="http://127.0.0.1:8421"),
+        Word("--devices", "their identifiers and tokens", default="devices.json", shown_as="FILE"),
+        Word("--count", "how many to make and enrol when the file does not exist", int, 10),
+        Word("--prefix", "what their identifiers begin with", default="simulated"),
+        Word("--hardware", "their kind of hardware", default="simulated"),
+        Word("--seconds", "how long they live", float, 60.0),
+        Word("--poll-seconds", "how often they poll; 0 as the server says", float, 0.0),
+        Word("--behaviour", "so many behave so, like fails=3", many=True, shown_as="KIND=COUNT"),
+    ),
+    "simulate:simulate",
 )
 
 _JOURNAL = (
@@ -198,4 +214,4 @@ _JOURNAL = (
     ),
 )
 
-ENVIRONMENTS = (*_SHOWN, *_CHANGED, *_SECRETS, *_DEVICES, *_JOURNAL)
+ENVIRONMENTS = (*_SHOWN, *_CHANGED, *_SECRETS, *_DEVICES, _SIMULATE, *_JOURNAL)
