@@ -24,7 +24,7 @@ class Devices:
         self.folder, self.server = folder / "devices", server
         self.names = [f"d-{number}" for number in range(count)]
         registry = folder / "registry.json"
-        entries = [{"device": name, "token": f"token-{name}"} for name in self.names]
+        entries = [{"id": name, "token": f"token-{name}"} for name in self.names]
         registry.write_text(json.dumps(entries))
         self._command = [
             *(sys.executable, str(PROGRAM), "--server", server.address, "--tenant", "DEFAULT"),

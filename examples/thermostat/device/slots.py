@@ -108,7 +108,10 @@ class Slots:
         if process.returncode != 0:
             lines = errors.decode(errors="replace").strip().splitlines() or ["no reason given"]
             return False, lines[-1][:500]
-        return True, str(json.loads(out)["version"])
+        try:
+            return True, str(json.loads(out)["version"])
+        except (ValueError, KeyError, TypeError):
+            return False, "the program did not say which version it is"
 
 
 def checked_header(image: Path, hardware: str) -> dict:

@@ -7,7 +7,7 @@ against the real service, and else the device returns to its other slot and says
 
 One device:    thermostat_device.py --device NAME --token-file FILE ...
 Many devices:  thermostat_device.py --registry FILE [--devices N] ...
-The registry is JSON: [{"device": NAME, "token": TOKEN}, ...] or {NAME: TOKEN, ...}.
+The registry is the JSON that enrols them: [{"id": NAME, "hardware": ..., "token": TOKEN}, ...].
 Standard output has one JSON object for each event.
 """
 
@@ -160,8 +160,9 @@ class Device:
                 self._say("installed", version=said, slot=slot)
                 return
             reason = said
-        words = [f"{slot}: health check failed: {reason}", await self._return()]
-        self._slots.settle("", _report("closed", "failure", *words))
+        # One line, so that whoever shows only one shows all of it.
+        line = f"{slot}: health check failed: {reason}; {await self._return()}"
+        self._slots.settle("", _report("closed", "failure", line))
         self._say("returned", version=self._slots.record.version, reason=reason)
 
     async def _return(self) -> str:
@@ -209,19 +210,16 @@ class Device:
         print(json.dumps({"device": self._name, "event": event, **what}), flush=True)
 
 
-def _report(execution: str, finished: str, *details: str) -> dict:
-    return {
-        "execution": execution,
-        "result": {"finished": finished},
-        "details": [text[:512] for text in details],
-    }
+def _report(execution: str, finished: str, detail: str) -> dict:
+    result = {"finished": finished}
+    return {"execution": execution, "result": result, "details": [detail[:512]]}
 
 
 def registered(path: Path) -> dict[str, str]:
     """Names and tokens from a registry file. Raises `SystemExit` with what is wrong."""
     content = json.loads(path.read_bytes())
     if isinstance(content, list):
-        content = {str(entry["device"]): entry["token"] for entry in content}
+        content = {str(entry["id"]): entry["token"] for entry in content}
     if not isinstance(content, dict) or not 1 <= len(content) <= DEVICES_MAX:
         raise SystemExit(f"{path}: expected 1 to {DEVICES_MAX} devices with their tokens")
     for name in content:
