@@ -19,6 +19,7 @@ import uvicorn
 
 from surefoot.core.offer import Firmware
 from surefoot.doors.devices.ddi import device_app
+from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_desk import DeviceDesk
 from surefoot.engine.fleet_books import FleetBooks
@@ -107,10 +108,12 @@ class DeviceHouse:
 
 
 class DoorServer:
-    """A device door served by uvicorn in a thread; use it as a context."""
+    """A device door served by uvicorn in a thread; use it as a context. `fast` is on by default."""
 
     def __init__(self, desk: DeviceDesk, **options: Any) -> None:
         body_seconds_max = options.pop("body_seconds_max", 10.0)
+        if options.pop("fast", True):
+            options["http"] = fast_protocol(desk)
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[None]:

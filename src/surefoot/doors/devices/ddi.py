@@ -22,14 +22,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
-from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX
+from surefoot.core.offer import ACTION_MAX
 from surefoot.doors.devices import answers, bodies
 from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
 
 _log = logging.getLogger("surefoot.devices")
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
-_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+TOKEN_LENGTH_MAX = 256
 _ROOT = "/{tenant}/controller/v1/{device}"
 _MESSAGES_MAX = 50
 _EMPTY_AND_DONE = 200
@@ -149,7 +150,7 @@ class DdiDoor:
         """Tenant and device of the path. Raises `HTTPException` 401 when it may not speak."""
         tenant, device = request.path_params["tenant"], request.path_params["device"]
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = scheme == "TargetToken" and len(token) <= DEVICE_LENGTH_MAX
+        known = scheme == "TargetToken" and len(token) <= TOKEN_LENGTH_MAX
         if not known or not self._desk.admit(tenant, device, token):
             raise HTTPException(401)
         return tenant, device
@@ -161,7 +162,7 @@ class DdiDoor:
 def _root(request: Request) -> str:
     """The device's own address, as it wrote it: host, scheme and spelling of the tenant."""
     host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
+    if not HOST.fullmatch(host):
         raise Refused(
             "device.host.input",
             "request",
