@@ -74,27 +74,25 @@ def test_whole_numbers_and_others_are_masked_by_their_type(filled: Any, make: An
     assert tuple(second) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("masked", "words"),
-    [
-        ([], "1 to"),
-        (["telemetry.nowhere"], "no such one"),
-        (["nowhere.room"], "no such one"),
-        (["surefoot_migration.words"], "no such one"),
-        (["room"], "'room'"),
-        (["telemetry.device"], "one side only"),
-        (["device.name"], "one side only"),
-    ],
-)
-def test_columns_that_cannot_be_masked_are_refused(
-    filled: Any, make: Any, masked: list[str], words: str
-) -> None:
+BAD_COLUMNS = [
+    ([], "1 to"),
+    (["telemetry.nowhere"], "no such one"),
+    (["nowhere.room"], "no such one"),
+    (["surefoot_migration.words"], "no such one"),
+    (["room"], "'room'"),
+    (["telemetry.device"], "one side only"),
+    (["device.name"], "one side only"),
+]
+
+
+def test_columns_that_cannot_be_masked_are_refused(filled: Any, make: Any) -> None:
     backup = filled.act("backup").figures["backup"]
     other = make("copy")
-    with pytest.raises(Refused) as refused:
-        other.act("clone_from", backup=backup, policy="masked", masked=masked)
-    assert refused.value.code == "database.mask.input"
-    assert words in refused.value.expected + refused.value.found
+    for masked, words in BAD_COLUMNS:
+        with pytest.raises(Refused) as refused:
+            other.act("clone_from", backup=backup, policy="masked", masked=masked)
+        assert refused.value.code == "database.mask.input"
+        assert words in refused.value.expected + refused.value.found
     assert not other.driver.exists()
 
 

@@ -52,9 +52,9 @@ class FolderBlobs:
     def path(self, digest: Digest) -> Path:
         path = self.folder / digest.removeprefix("sha256:")
         if not path.exists():
-            raise Failed("blob.missing", digest)
+            raise Failed("blob.missing", digest, expected="a file", found="none")
         if digest_of(path.read_bytes()) != digest:
-            raise Corrupt("blob.differs", digest)
+            raise Corrupt("blob.differs", digest, expected=digest, found="other bytes")
         return path
 
     def put(self, content: bytes) -> Digest:
@@ -171,11 +171,8 @@ def stand(make: Callable[[str], Stand]) -> Stand:
 def filled(stand: Stand) -> Stand:
     """A database with the first two migrations and some rows."""
     assert stand.migrate(dict(list(FILES.items())[:2])).status == "done"
-    for number in range(25):
-        stand.sql(
-            "INSERT INTO telemetry (id, device, room, value) VALUES (?, ?, ?, ?)",
-            *(number, "one; two", f"room {number % 3}", number / 3),
-        )
+    rows = [f"({n}, 'one; two', 'room {n % 3}', {n}.5)" for n in range(25)]
+    stand.sql(f"INSERT INTO telemetry (id, device, room, value) VALUES {', '.join(rows)}")
     return stand
 
 

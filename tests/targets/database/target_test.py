@@ -139,21 +139,21 @@ def test_an_older_fence_is_refused(stand: Any) -> None:
     assert refused.value.code == "target.fence.moved"
 
 
-@pytest.mark.parametrize(
-    ("action", "arguments"),
-    [
-        ("explode", {}),
-        ("create", {"more": 1}),
-        ("migrate", {"artifact": "sha256:x", "classes": ["expand"], "to": 1}),
-        ("migrate", {"artifact": "sha256:" + "a" * 64, "classes": ["all"], "to": 1}),
-        ("restore", {"writers_stopped": True}),
-        ("clone_from", {"backup": "sha256:" + "a" * 64, "policy": "some"}),
-    ],
-)
-def test_bad_arguments_are_refused(stand: Any, action: str, arguments: Any) -> None:
-    with pytest.raises(Refused) as refused:
-        stand.act(action, **arguments)
-    assert refused.value.code == "database.action.input"
+BAD_STEPS: list[tuple[str, dict[str, Any]]] = [
+    ("explode", {}),
+    ("create", {"more": 1}),
+    ("migrate", {"artifact": "sha256:x", "classes": ["expand"], "to": 1}),
+    ("migrate", {"artifact": "sha256:" + "a" * 64, "classes": ["all"], "to": 1}),
+    ("restore", {"writers_stopped": True}),
+    ("clone_from", {"backup": "sha256:" + "a" * 64, "policy": "some"}),
+]
+
+
+def test_bad_arguments_are_refused(stand: Any) -> None:
+    for action, arguments in BAD_STEPS:
+        with pytest.raises(Refused) as refused:
+            stand.act(action, **arguments)
+        assert refused.value.code == "database.action.input", action
 
 
 def test_checks_answer_one_value(filled: Any) -> None:
@@ -164,26 +164,26 @@ def test_checks_answer_one_value(filled: Any) -> None:
     assert (failed.status, failed.reason) == ("failed", "expected 26, found 25")
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "delete from telemetry",
-        "insert into telemetry (id) values (77) returning id",
-        "select 1; delete from telemetry",
-        "with gone as (delete from telemetry returning id) select count(*) from gone",
-        "select * from device",
-        "select 1, 2",
-        "select nothing from nowhere",
-        "drop table telemetry",
-        "pragma journal_mode=delete",
-        "copy telemetry to program 'id'",
-        "",
-    ],
-)
-def test_checks_cannot_write_and_need_one_value(filled: Any, sql: str) -> None:
-    with pytest.raises(Refused) as refused:
-        filled.target.check(sql)
-    assert refused.value.code == "database.check.input"
+BAD_CHECKS = [
+    "delete from telemetry",
+    "insert into telemetry (id) values (77) returning id",
+    "select 1; delete from telemetry",
+    "with gone as (delete from telemetry returning id) select count(*) from gone",
+    "select * from device",
+    "select 1, 2",
+    "select nothing from nowhere",
+    "drop table telemetry",
+    "pragma journal_mode=delete",
+    "copy telemetry to program 'id'",
+    "",
+]
+
+
+def test_checks_cannot_write_and_need_one_value(filled: Any) -> None:
+    for sql in BAD_CHECKS:
+        with pytest.raises(Refused) as refused:
+            filled.target.check(sql)
+        assert refused.value.code == "database.check.input", sql
     assert filled.count("telemetry") == 25
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,11 @@ _LOCK_KEY = 0x5375726566  # the same for every worker; of no other meaning
 _NAME_MAX = 63
 _CONNECT_SECONDS = 10
 _TOOL_WORDS_MAX = 500
+_LEAVE_SECONDS = 1.0  # a session that was just closed may be listed for a moment
+_SESSIONS = """
+    SELECT application_name, count(*) FROM pg_stat_activity
+    WHERE datname = %s AND backend_type = 'client backend' GROUP BY 1 ORDER BY 1 LIMIT 10
+"""
 _READING = {"SELECT", "WITH", "VALUES", "TABLE"}
 _PASSING = ("08", "40", "53", "55", "57P", "58")  # classes of errors that may pass by themselves
 
@@ -104,6 +110,8 @@ class PostgresDriver:
         forced = " WITH (FORCE)" if force else ""
         statement = sql.SQL("DROP DATABASE IF EXISTS {}" + forced).format(sql.Identifier(name))
         with self.connect(self._maintenance) as db, self._alone():
+            if not force:
+                self._require_nobody(db, name)
             db.execute(statement)
 
     def look(self) -> Look:
@@ -211,6 +219,7 @@ class PostgresDriver:
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
         live, new, aside = (sql.Identifier(name) for name in (self._name, scratch, old))
         with self.connect(self._maintenance) as db, self._alone(), db.transaction():
+            self._require_nobody(db, self._name)
             if _has(db, self._name):
                 db.execute(rename.format(live, aside))
             db.execute(rename.format(new, live))
@@ -257,6 +266,15 @@ class PostgresDriver:
         except psycopg.errors.ObjectInUse as error:
             detail = error.diag.message_detail or _words(error)
             raise writers_alive(f"database {self._name}", detail) from None
+
+    def _require_nobody(self, db: Connection, name: str) -> None:
+        """Refuse at once, with names, what the server would refuse after five seconds."""
+        end = time.monotonic() + _LEAVE_SECONDS
+        while sessions := db.execute(_SESSIONS, (name,)).fetchall():
+            if time.monotonic() > end:
+                found = ", ".join(f"{count} of {who or 'no name'}" for who, count in sessions)
+                raise writers_alive(f"database {name}", f"sessions: {found}"[:300])
+            time.sleep(_LEAVE_SECONDS / 20)
 
     def tool(self, program: str, database: str, *arguments: str) -> None:
         """Run pg_dump or pg_restore. Raises `Failed` with the end of its own words."""

@@ -221,6 +221,10 @@ class SqliteDriver:
 
     def take(self, scratch: Path) -> None:
         """Make a scratch file's content the database's; see the module for what a crash means."""
+        if self.exists() and not self._is_database():
+            # Nobody can be writing to it. Kept, because someone may want to know what happened.
+            os.replace(self._path, self._path.with_name(self._path.name + ".damaged"))
+            content.remove(self._path)
         if not self.exists():
             content.sync(scratch)
             os.replace(scratch, self._path)
@@ -230,6 +234,15 @@ class SqliteDriver:
             source.backup(db)
         with self._open() as db:
             db.execute("PRAGMA journal_mode=WAL")
+
+    def _is_database(self) -> bool:
+        """Whether the file can be opened as a SQLite database at all."""
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+            try:
+                db.execute("PRAGMA schema_version")
+            except sqlite3.DatabaseError as error:
+                return _code(error) != sqlite3.SQLITE_NOTADB
+        return True
 
     @contextmanager
     def fenced(self) -> Iterator[sqlite3.Connection]:

@@ -109,8 +109,15 @@ def content(db: sqlite3.Connection) -> Content:
         )
     return Content(
         objects=objects(db),
-        tables={ascii_name(name): _rows(db, name) for name in tables(db)},
+        tables={_label(db, name): _rows(db, name) for name in tables(db)},
     )
+
+
+def _label(db: sqlite3.Connection, table: str) -> str:
+    """A table's name; "shadow" before one that a virtual table fills by itself."""
+    query = "SELECT type FROM pragma_table_list WHERE schema='main' AND name=?"
+    (kind,) = db.execute(query, (table,)).fetchone()
+    return ("shadow " if kind == "shadow" else "") + ascii_name(table)
 
 
 def _rows(db: sqlite3.Connection, table: str) -> TableContent:
