@@ -155,6 +155,21 @@ def forge_checkpoint(database: Database) -> None:
     execute(database, "UPDATE checkpoints SET note = REPLACE(note, '8', '7') WHERE size = 8")
 
 
+def append_beyond_the_head(database: Database) -> None:
+    """A row that no seal covers and no head counts."""
+    content = raw(database, 10)
+    execute(
+        database,
+        "INSERT INTO entries (idx, stream, n, kind, time_ms, raw) VALUES (12, 'x', 0, 'X', 0, %s)",
+        content,
+    )
+
+
+def drop_head_and_tail(database: Database) -> None:
+    execute(database, "DELETE FROM entries WHERE idx >= 4")
+    execute(database, "DELETE FROM journal_head")
+
+
 ATTACKS: list[tuple[Callable[[Database], None], str, int]] = [
     (edit_row, "journal.seal.root", 4),
     (edit_newest_row, "journal.seal.root", 10),
@@ -167,6 +182,8 @@ ATTACKS: list[tuple[Callable[[Database], None], str, int]] = [
     (rename_stream_column, "journal.row.differs", 8),
     (cut_tail, "journal.tail.missing", 8),
     (rewrite_all, "journal.root.differs", 11),
+    (append_beyond_the_head, "journal.head.differs", 12),
+    (drop_head_and_tail, "journal.tail.missing", 4),
     (forge_checkpoint, "journal.checkpoint.signature", -1),
 ]
 
@@ -328,3 +345,19 @@ def test_another_key_verifies_nothing(exported: Path) -> None:
     other = "other.example+" + VKEY.split("+", 1)[1]
     with pytest.raises(ValueError, match="key hash differs"):
         verify_export(exported, other)
+
+
+def test_a_journal_that_grows_meanwhile_verifies(database: Database, checkpoint: Path) -> None:
+    fill(database, checkpoint)
+    log = open_log(database, checkpoint)
+
+    class Busy(TallyWorld):
+        def apply(self, entry: Entry) -> None:
+            super().apply(entry)
+            if len(self.requests) < 4:
+                log.transact(lambda world: [draft("env/new")], ANN, "meanwhile")
+
+    report = verify_live(database, VKEY, checkpoint, make_world=Busy)
+    assert report.ok, report.problems
+    assert report.size == BATCHES * 2
+    assert log.size() == BATCHES * 2 + 6

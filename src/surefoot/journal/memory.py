@@ -35,13 +35,16 @@ class Memory(Generic[W]):
 
         Raises `Corrupt`; the memory is then of no more use.
         """
-        head = source.head()
-        if head is None:
-            raise _corrupt("journal.head.differs", "head of the journal", "a row", "none")
-        if head[0] != self.chain.size:
-            for row in source.rows(self.chain.size):
-                self.take(row)
-        self._compare_head(head if head[0] == self.chain.size else source.head() or head)
+        head = _head(source)
+        while head[0] != self.chain.size:
+            before = self.chain.size
+            beyond = self._take_below(source, head[0])
+            if self.chain.size == before or (beyond and _head(source) == head):
+                subject, expected = "tail of the journal", f"{head[0]} leaves"
+                found = f"{self.chain.size} leaves" + (" and more beyond" if beyond else "")
+                raise _corrupt("journal.head.differs", subject, expected, found)
+            head = _head(source)
+        self._compare_head(head)
 
     def take(self, row: Row) -> None:
         """Fold one stored leaf. Raises `Corrupt`."""
@@ -83,6 +86,14 @@ class Memory(Generic[W]):
         self.compare(checkpoint, "newest checkpoint")
         return checkpoint
 
+    def _take_below(self, source: Source, size: int) -> bool:
+        """Take leaves up to a size; True when there were more, as while another process writes."""
+        for row in source.rows(self.chain.size):
+            if row.index >= size:
+                return True
+            self.take(row)
+        return False
+
     def _fold(self, entry: Entry, subject: str) -> None:
         """A stored entry that does not fold is a changed entry, or our own mistake."""
         try:
@@ -99,6 +110,13 @@ class Memory(Generic[W]):
             raise _corrupt(
                 "journal.head.differs", subject, expected, f"size {size}, root {found[1]}"
             )
+
+
+def _head(source: Source) -> tuple[int, str]:
+    head = source.head()
+    if head is None:
+        raise _corrupt("journal.head.differs", "head of the journal", "a row", "none")
+    return head
 
 
 def load(source: Source, world: W, first_bad: int) -> Memory[W]:

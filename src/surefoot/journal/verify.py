@@ -131,14 +131,16 @@ class _Verification:
         self._batch: list[Entry] = []
         self._entries = self._seals = 0
         self._whole = True
+        self._head: tuple[int, str] | None = None
 
     def run(self, pinned: str | None) -> Report:
-        """Verify all."""
-        self._leaves()
+        """Verify all, up to the head at the start: a live journal may grow meanwhile."""
         newest = self._newest()
+        self._head = self._source.head()
+        self._leaves()
         if self._whole:
             self._compare_head()
-            self._compare_checkpoints()
+            self._compare_checkpoints(newest)
             self._compare_tiles()
         elif newest is not None and self._chain.size > newest.size:
             self._compare(newest, "newest checkpoint")
@@ -161,6 +163,9 @@ class _Verification:
         """Stops at the first bad leaf: nothing after it can be judged."""
         try:
             for row in self._source.rows():
+                if self._head is not None and row.index >= self._head[0]:
+                    self._beyond(self._head)
+                    break
                 self._leaf(row)
                 if row.index % 1000 == 0:
                     self._progress(row.index)
@@ -171,6 +176,12 @@ class _Verification:
         except Corrupt as error:
             self._whole = False
             self._bad(error.code, error.subject, error.expected, error.found)
+
+    def _beyond(self, head: tuple[int, str]) -> None:
+        """More leaves than the head says are right only when the head has moved since."""
+        if self._source.head() == head:
+            subject, expected = "tail of the journal", f"{head[0]} leaves"
+            self._bad("journal.head.differs", subject, expected, "more", head[0])
 
     def _leaf(self, row: Row) -> None:
         try:
@@ -217,7 +228,7 @@ class _Verification:
     def _newest(self) -> Checkpoint | None:
         note = self._source.checkpoint()
         if note is None:
-            if self._chain.size and self._source.head() is None:
+            if self._source.head() is None:
                 self._bad("journal.checkpoint.missing", "export", "a checkpoint", "none")
             return None
         try:
@@ -228,7 +239,7 @@ class _Verification:
             return None
 
     def _compare_head(self) -> None:
-        head = self._source.head()
+        head = self._head
         if head is None:
             return
         root = self._chain.tree.root().hex() if self._chain.size else ""
@@ -240,13 +251,15 @@ class _Verification:
             found = f"leaf {self._chain.size - 1} is an entry"
             self._bad("journal.seal.missing", "tail of the journal", "a seal at the end", found)
 
-    def _compare_checkpoints(self) -> None:
+    def _compare_checkpoints(self, newest: Checkpoint | None) -> None:
         for note in self._source.checkpoints():
             try:
                 checkpoint = parse_checkpoint(note.partition("\n\n")[0] + "\n")
             except NotANote as error:
                 self._bad("journal.checkpoint.malformed", "checkpoint", "a note", str(error))
                 return
+            if newest is not None and checkpoint.size > newest.size:
+                return  # signed since this verification began
             if not self._compare(checkpoint, f"checkpoint of size {checkpoint.size}"):
                 return
 

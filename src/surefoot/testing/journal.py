@@ -24,6 +24,7 @@ from surefoot.trust.entry import Actor, Draft, Entry, Plain
 from surefoot.trust.note import SignerKey
 
 KEY = SignerKey("surefoot.example/journal", b"a seed of thirty-two bytes: test")
+CLOCK = SystemClock()
 ANN = Actor(type="person", id="ann", auth="test")
 
 
@@ -57,7 +58,7 @@ def open_log(
     database: Database,
     checkpoint: Path,
     *,
-    now_ms: Callable[[], int] = SystemClock().now_ms,
+    now_ms: Callable[[], int] = CLOCK.now_ms,
     fault: Callable[[str], None] = lambda place: None,
     adopt: bool = False,
 ) -> Log[TallyWorld]:
