@@ -27,7 +27,10 @@ class Owner(Protocol):
         """The service switched protocols; `rest` are its first bytes."""
 
     def on_head(self, response: Response) -> None:
-        """The final head."""
+        """The final head; what came with it follows before `on_flush`."""
+
+    def on_flush(self) -> None:
+        """Nothing more came together with the head."""
 
     def on_payload(self, payload: bytes) -> None:
         """Body bytes, or tunnel bytes."""
@@ -116,6 +119,8 @@ class Back(asyncio.Protocol):
         self._body = body_of(response.length)
         if rest:
             self._feed(rest)
+        if self.owner is not None:
+            self.owner.on_flush()
 
     def _feed(self, data: bytes) -> None:
         assert self._body is not None

@@ -61,6 +61,7 @@ class Front(asyncio.Protocol):
         self._taken = 0
         self._answered = False
         self._chunked = False
+        self._unsent = b""
         self._close = False
         self._status = 0
         self._started = 0.0
@@ -246,16 +247,25 @@ class Front(asyncio.Protocol):
         unfinished = self._state == BODY
         self._close = unfinished or not request.keep_alive
         self.deadline = 0.0
-        self._transport.write(heads.answered(response, chunked=self._chunked, close=self._close))
+        # Held for a moment, so that head and first bytes leave in one piece.
+        self._unsent = heads.answered(response, chunked=self._chunked, close=self._close)
+
+    def on_flush(self) -> None:
+        """Send the head by itself: its body comes later."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent:
+            self._transport.write(unsent)
 
     def on_payload(self, payload: bytes) -> None:
         """Body or tunnel bytes."""
-        self._transport.write(chunk(payload) if self._chunked else payload)
+        unsent, self._unsent = self._unsent, b""
+        self._transport.write(unsent + (chunk(payload) if self._chunked else payload))
 
     def on_end(self, reusable: bool) -> None:
         """The answer is complete: the connection is free for the next request."""
-        if self._chunked:
-            self._transport.write(LAST_CHUNK)
+        last = self._unsent + (LAST_CHUNK if self._chunked else b"")
+        if last:
+            self._transport.write(last)
         unfinished = self._state == BODY
         back, upstream = self._back, self._upstream
         self._count("service" if self._status >= 500 else "done")
@@ -275,8 +285,7 @@ class Front(asyncio.Protocol):
         else:
             self._state = IDLE
             self._wait(self._hub.limits.idle_seconds)
-            self._release(1)
-            self._release(2)
+            self._release(3)
             if self._buffer:
                 # A call of its own: a long pipeline must not become deep recursion.
                 self._loop.call_soon(self._advance)
@@ -304,8 +313,7 @@ class Front(asyncio.Protocol):
 
     def cut(self) -> None:
         """The generation stops after its grace: end what is still under way."""
-        answered = self._answered
-        if answered:
+        if self._answered:
             self._count("cut")
             self._drop_back()
             self._state = GONE
@@ -362,8 +370,7 @@ class Front(asyncio.Protocol):
             self._transport.write_eof()
 
     def _count(self, end: str) -> None:
-        seconds = self._loop.time() - self._started
-        self._hub.counts.add(end, seconds)
+        self._hub.counts.add(end, self._loop.time() - self._started)
 
     def _drop_back(self) -> None:
         if self._connecting is not None:
