@@ -100,3 +100,18 @@ def test_pipelined_requests_of_both_kinds_keep_their_order(doors: tuple[str, str
     content = b"".join(REQUESTS[name] for name in ("poll", "wrong token", "poll", "query", "poll"))
     fast, slow = (said(door, content, 5) for door in doors)
     assert fast == slow and fast.count(b"HTTP/1.1 200") == 4
+
+
+def test_a_head_that_does_not_end_is_given_up(doors: tuple[str, str]) -> None:
+    host, _, port = doors[0].partition(":")
+    found = b""
+    with socket.create_connection((host, int(port)), timeout=5) as line:
+        line.sendall(f"GET {ROOT}/dev1 HTTP/1.1\r\nX-Long: ".encode())
+        try:
+            for _ in range(100):
+                line.sendall(b"x" * 16_384)
+            found = line.recv(65_536)
+        except ConnectionError:
+            found = found or b"HTTP/1.1 400 (the line was cut)"
+    assert found.startswith(b"HTTP/1.1 400")
+    assert said(doors[0], REQUESTS["poll"], 1).startswith(b"HTTP/1.1 200")

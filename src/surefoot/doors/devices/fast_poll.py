@@ -23,6 +23,7 @@ _UNUSUAL = frozenset(
 )
 _SCHEME = b"TargetToken "
 _HOSTS_MAX = 256
+HEAD_BYTES_MAX = 128 * 1024
 
 
 class _Answered:
@@ -43,62 +44,81 @@ class _Answered:
 _ANSWERED: Any = _Answered()
 
 
-def fast_protocol(desk: DeviceDesk) -> type[HttpToolsProtocol]:
-    """A protocol class for `uvicorn.Config(http=...)` that answers polls of this desk."""
-    hosts: dict[bytes, str] = {}
+class FastPollProtocol(HttpToolsProtocol):
+    """See the module. The parser would take a head of any size; this bounds it."""
 
-    class FastPollProtocol(HttpToolsProtocol):
-        """See the module."""
+    desk: DeviceDesk
+    hosts: dict[bytes, str]
+    _head_left = HEAD_BYTES_MAX
+    _in_head = True
 
-        def on_headers_complete(self) -> None:
-            """Answer a poll at once, or let uvicorn go on."""
-            body = self._poll_body()
-            if body is None:
-                # A pipelined request may follow one that armed the keep-alive timer.
-                self._unset_keepalive_if_required()
-                super().on_headers_complete()
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a head that does not end is given up."""
+        if self._in_head:
+            self._head_left -= len(data)
+            if self._head_left < 0:
+                self.send_400_response("The request's head is too large.")
                 return
-            head = [b"HTTP/1.1 200 OK\r\n"]
-            for name, value in self.server_state.default_headers:
-                head += (name, b": ", value, b"\r\n")
-            head += (
-                b"content-length: ",
-                str(len(body)).encode(),
-                b"\r\ncontent-type: application/json\r\n\r\n",
-                body,
-            )
-            self.transport.write(b"".join(head))
-            self.cycle = _ANSWERED
-            self.on_response_complete()
+        super().data_received(data)
 
-        def _poll_body(self) -> bytes | None:
-            if not self._is_usual():
-                return None
-            found = _URL.fullmatch(self.url)
-            asked = _authorization_and_host(self.headers)
-            if found is None or asked is None:
-                return None
-            token, host = asked
-            tenant, device = found[1].decode(), found[2].decode()
-            name = hosts.get(host) or _remember(hosts, host)
-            if not name or not desk.admit(tenant, device, token.decode("latin-1")):
-                return None
-            root = f"{self.scheme}://{name}/{tenant}/controller/v1/{device}"
-            return answers.poll_body(root, desk.poll(tenant, device))
+    def on_message_complete(self) -> None:
+        """A request ended; the next bytes are a head."""
+        self._in_head, self._head_left = True, HEAD_BYTES_MAX
+        super().on_message_complete()
 
-        def _is_usual(self) -> bool:
-            free = self.cycle is None or self.cycle.response_complete
-            plain = not (self.access_log or self.root_path or self.limit_concurrency)
-            return (
-                free
-                and plain
-                and not self.flow.write_paused
-                and not self.transport.is_closing()
-                and self.parser.get_method() == b"GET"
-                and self.parser.get_http_version() == "1.1"
-            )
+    def on_headers_complete(self) -> None:
+        """Answer a poll at once, or let uvicorn go on."""
+        self._in_head = False
+        body = self._poll_body()
+        if body is None:
+            # A pipelined request may follow one that armed the keep-alive timer.
+            self._unset_keepalive_if_required()
+            super().on_headers_complete()
+            return
+        head = [b"HTTP/1.1 200 OK\r\n"]
+        for name, value in self.server_state.default_headers:
+            head += (name, b": ", value, b"\r\n")
+        head += (
+            b"content-length: ",
+            str(len(body)).encode(),
+            b"\r\ncontent-type: application/json\r\n\r\n",
+            body,
+        )
+        self.transport.write(b"".join(head))
+        self.cycle = _ANSWERED
+        self.on_response_complete()
 
-    return FastPollProtocol
+    def _poll_body(self) -> bytes | None:
+        if not self._is_usual():
+            return None
+        found = _URL.fullmatch(self.url)
+        asked = _authorization_and_host(self.headers)
+        if found is None or asked is None:
+            return None
+        token, host = asked
+        tenant, device = found[1].decode(), found[2].decode()
+        name = self.hosts.get(host) or _remember(self.hosts, host)
+        if not name or not self.desk.admit(tenant, device, token.decode("latin-1")):
+            return None
+        root = f"{self.scheme}://{name}/{tenant}/controller/v1/{device}"
+        return answers.poll_body(root, self.desk.poll(tenant, device))
+
+    def _is_usual(self) -> bool:
+        free = self.cycle is None or self.cycle.response_complete
+        plain = not (self.access_log or self.root_path or self.limit_concurrency)
+        return (
+            free
+            and plain
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+            and self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+        )
+
+
+def fast_protocol(desk: DeviceDesk) -> type[FastPollProtocol]:
+    """A protocol class for `uvicorn.Config(http=...)` that answers polls of this desk."""
+    return type("DeskPollProtocol", (FastPollProtocol,), {"desk": desk, "hosts": {}})
 
 
 def _authorization_and_host(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
