@@ -21,6 +21,7 @@ from surefoot.doors.api.application import api_app
 from surefoot.doors.api.authenticate import Authenticator
 from surefoot.doors.api.nonce import Nonces
 from surefoot.doors.devices.ddi import device_app
+from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.doors.front import Front
 from surefoot.doors.serve import Listener, bind_tcp, bind_unix, serve
 from surefoot.doors.session import Sessions
@@ -97,7 +98,14 @@ def run(folder: Path, listen: str, devices: str, *, secure: bool, on_ready: Read
         listeners = (
             Listener("api", house.front, front_socket, address),
             Listener("socket", house.front, unix_socket, unix_address),
-            Listener("devices", house.devices, device_socket, device_address, "httptools", "on"),
+            Listener(
+                "devices",
+                house.devices,
+                device_socket,
+                device_address,
+                fast_protocol(installation.desk),
+                "on",
+            ),
         )
         installation.engine.start()
         try:

@@ -40,14 +40,15 @@ _OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {
 class Listener(NamedTuple):
     """One application on one bound socket, and the address it is announced by.
 
-    `parser` h11 bounds a request's head; httptools is faster and does not.
+    `parser` h11 bounds a request's head; httptools, or a protocol class made of it, is faster and
+    does not.
     """
 
     name: str
     application: Any
     socket: socket.socket
     address: str
-    parser: Literal["h11", "httptools"] = "h11"
+    parser: Literal["h11", "httptools"] | type[asyncio.Protocol] = "h11"
     lifespan: Literal["on", "off"] = "off"
 
 
