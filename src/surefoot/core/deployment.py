@@ -1,7 +1,7 @@
 """Deployments: request, approve, claim, finish; what is next is a pure question.
 
-Keeps: one deployment at a time per environment; approvals bind to the plan's digest; freeze,
-approvals and pause are checked again with every claim, right before the effect; waiting is a state.
+Keeps: one deployment at a time per environment; approvals bind to the plan's digest; whoever
+brought something into it, or stands behind somebody who did, is no approver; waiting is a state.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def excluded_people(world: World, plan: Plan, requester: str) -> list[str]:
     people = {requester}
     if release is not None:
         people |= {*release.contributors, release.cutter}
-    return sorted(people)
+    return sorted(policy.behind(world, people))
 
 
 def request(
@@ -86,12 +86,14 @@ _MANAGED = ("rebuild", "clone", "revert-drift")
 
 
 def _check_order(world: World, plan: Plan, after: str) -> None:
-    if not after or plan.purpose in (*_MANAGED, "rollback"):
+    if not after or plan.purpose != "deploy":
         return
     for done in world.deployments.values():
+        # A backup or a rebuild that succeeded says nothing about the release's way there.
         if (
             done.environment == after
             and done.release == plan.release
+            and done.purpose == "deploy"
             and done.status == "succeeded"
         ):
             return
@@ -119,8 +121,12 @@ def _check_freeze(world: World, environment: str, label: str, now_ms: int) -> No
 def _check_governance(world: World, plan: Plan) -> None:
     environment = world.environments[plan.environment]
     release = world.release_by_digest(plan.release)
-    in_force = world.definition.governance_digest
-    if environment.protected and release and release.governance != in_force:
+    # A new release needs the rules in force; one that was there before, rules once accepted, or
+    # no change of the rules could ever be followed by a rollback.
+    known = {world.definition.governance_digest}
+    if plan.purpose != "deploy":
+        known |= set(world.definition.accepted)
+    if environment.protected and release and release.governance not in known:
         raise Refused(
             "definition.not-accepted",
             f"release {plan.release_version} to {plan.environment}",

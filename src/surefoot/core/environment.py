@@ -51,14 +51,6 @@ def declare_clone(world: World, asker: Asker, source: str, name: str) -> list[f.
     return [f.EnvironmentDeclared(environment=name, protected=origin.protected, source=source)]
 
 
-def destroy(world: World, asker: Asker, name: str) -> list[f.Fact]:
-    """Refuse what must not be destroyed: an environment with a deployment under way."""
-    require(world, asker, "environment.manage")
-    environment = find(world, name)
-    check_idle(world, environment.name)
-    return [f.EnvironmentDestroyed(environment=name)]
-
-
 def check_idle(world: World, name: str) -> None:
     """Refuse when a deployment holds the environment, and say which and whose."""
     active = world.active_deployment(name)

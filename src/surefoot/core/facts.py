@@ -70,12 +70,14 @@ class InstallationCreated(Fact, frozen=True, kw_only=True):
 class PersonEnrolled(Fact, frozen=True, kw_only=True):
     """A public key was enrolled with proof of possession; it has no role yet.
 
-    `identities` are salted commitments of the commit addresses the person uses.
+    `identities` are salted commitments of the commit addresses the person uses; `enroller` is
+    whoever brought the key, so that somebody else vouches for the person.
     """
 
     person: str
     key: str
     identities: tuple[Digest, ...] = ()
+    enroller: str = ""
 
 
 class RoleGranted(Fact, frozen=True, kw_only=True):
@@ -166,6 +168,14 @@ class ComponentChanged(Fact, frozen=True, kw_only=True):
     version: str
     release: Digest
     detail: Plain = {}
+
+
+class ComponentRemoved(Fact, frozen=True, kw_only=True):
+    """The environment no longer runs this component."""
+
+    environment: str
+    deployment: int
+    component: str
 
 
 class SettingsChanged(Fact, frozen=True, kw_only=True):
@@ -294,6 +304,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
         (
             EnvironmentDeclared,
             ComponentChanged,
+            ComponentRemoved,
             SettingsChanged,
             ObservationRecorded,
             DriftObserved,

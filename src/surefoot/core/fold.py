@@ -33,12 +33,16 @@ def governance_digest(governance: Governance) -> str:
     return digest_of(canonical.encode(msgspec.to_builtins(governance)))
 
 
-def _enrol(world: w.World, person: str, key: str, identities: Any, founder: bool) -> None:
+def _enrol(
+    world: w.World, person: str, key: str, identities: Any, *, founder: bool, enroller: str = ""
+) -> None:
     fingerprint = parse_public_line(key)[0].fingerprint
     known = world.people.people.setdefault(person, w.Person(id=person))
     known.keys = {**known.keys, fingerprint: key}
     known.identities = sorted({*known.identities, *identities})
     known.founder = known.founder or founder
+    if enroller and enroller != person:
+        known.enrollers = sorted({*known.enrollers, enroller})
 
 
 @_folds(f.InstallationCreated)
@@ -51,7 +55,14 @@ def _created(world: w.World, fact: f.InstallationCreated, entry: w.Recorded) -> 
 
 @_folds(f.PersonEnrolled)
 def _enrolled(world: w.World, fact: f.PersonEnrolled, entry: w.Recorded) -> None:
-    _enrol(world, fact.person, fact.key, fact.identities, founder=False)
+    _enrol(
+        world,
+        fact.person,
+        fact.key,
+        fact.identities,
+        founder=False,
+        enroller=fact.enroller,
+    )
 
 
 @_folds(f.RoleGranted)
@@ -76,11 +87,13 @@ def _key_revoked(world: w.World, fact: f.KeyRevoked, entry: w.Recorded) -> None:
 @_folds(f.DefinitionAccepted)
 def _accepted(world: w.World, fact: f.DefinitionAccepted, entry: w.Recorded) -> None:
     governance = msgspec.convert(fact.governance, Governance)
+    digest = governance_digest(governance)
     world.definition = w.DefinitionState(
         digest=fact.definition,
         commit=fact.commit,
-        governance_digest=governance_digest(governance),
+        governance_digest=digest,
         governance=governance,
+        accepted=sorted({*world.definition.accepted, digest}),
     )
 
 
@@ -126,6 +139,14 @@ def _component(world: w.World, fact: f.ComponentChanged, entry: w.Recorded) -> N
             deployment=fact.deployment,
             detail=fact.detail,
         ),
+    }
+
+
+@_folds(f.ComponentRemoved)
+def _component_removed(world: w.World, fact: f.ComponentRemoved, entry: w.Recorded) -> None:
+    environment = world.environments[fact.environment]
+    environment.components = {
+        name: state for name, state in environment.components.items() if name != fact.component
     }
 
 
@@ -184,6 +205,7 @@ def _destroyed(world: w.World, fact: f.EnvironmentDestroyed, entry: w.Recorded) 
     environment.destroyed = True
     environment.components = {}
     environment.observation = ""
+    environment.drift = []
 
 
 @_folds(f.SecretSet)

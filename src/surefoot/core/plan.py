@@ -34,6 +34,7 @@ _PHASES = {
     "availability": 85,
     "wave": 90,
     "await": 90,
+    "hold": 97,
     "contract": 99,
     "remove": 100,
     "destroy": 101,
@@ -89,6 +90,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tools: Plain = {}
 
 
+class SettingsBefore(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """What was in force before, for the record when the deployment is returned."""
+
+    release: str = ""
+    release_version: str = ""
+    settings: str = ""
+
+
 class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the plan was made from: stream heads (entry index) and observation digests."""
 
@@ -109,6 +118,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict
     settings: Settings
     parent: Parent
+    before: SettingsBefore = SettingsBefore()
     keep_service: bool = False
     keep_service_why: str = ""
     wave_policy: Plain = {}
@@ -170,7 +180,8 @@ def verdict_of(steps: tuple[PlannedStep, ...], obstacle: str) -> Verdict:
             last_reversible_step=steps[-1].step.id if steps else "",
             why="every step can be undone",
         )
-    before = [p.step.id for p in steps if p.step.id < first.id]
+    ids = [p.step.id for p in steps]
+    before = ids[: ids.index(first.id)]
     return Verdict(
         reversible=False,
         last_reversible_step=before[-1] if before else "",

@@ -1,12 +1,14 @@
 """Who may do what: enrolment, roles, permissions, approvals by distinct persons.
 
-Keeps: machines never approve; nobody grants a role to themselves; no one person brings their own
-change into a protected environment. Pure rules: they return facts or raise `Refused`.
+Keeps: machines never approve; nobody grants a role to themselves, nor to a person they enrolled, so
+nobody makes a second self with rights; no one person brings their own change into a protected
+environment. Pure rules: they return facts or raise `Refused`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -115,8 +117,9 @@ def enrol(
     world: World, asker: Asker, person: str, key: str, identities: tuple[str, ...]
 ) -> list[f.Fact]:
     """Enrol a key whose possession was proved to the door; roles come later, from others."""
-    require(world, asker, "person.enrol")
+    enroller = require(world, asker, "person.enrol")
     check_name(person, "person")
+    _check_own_keys(world, enroller, person)
     fingerprint = parse_public_line(key)[0].fingerprint
     for other in world.people.people.values():
         if fingerprint in other.keys or fingerprint in other.revoked:
@@ -136,8 +139,40 @@ def enrol(
                 remedy="one address belongs to one person",
             )
     return [
-        f.PersonEnrolled(person=person, key=key, identities=identities)  # type: ignore[arg-type]
+        f.PersonEnrolled(
+            person=person,
+            key=key,
+            identities=identities,  # type: ignore[arg-type]
+            enroller=enroller.id,
+        )
     ]
+
+
+def _check_own_keys(world: World, enroller: Person, person: str) -> None:
+    """A key brought by somebody else must not open the rights a person already has."""
+    known = world.people.people.get(person)
+    if known is None or known.id == enroller.id or not (known.roles or known.founder):
+        return
+    raise Refused(
+        "person.key.own",
+        f"key for {person}",
+        expected=f"{person} as the one who adds a key, or a person without rights",
+        found=f"{enroller.id} adds it; {person} has {', '.join(known.roles) or 'founder rights'}",
+        remedy=f"revoke the roles of {person}, enrol the key, and let a second person grant again",
+    )
+
+
+def behind(world: World, people: Iterable[str]) -> set[str]:
+    """These people, and whoever enrolled those among them that nobody else has vouched for.
+
+    A granted role is the voucher: it came from somebody who did not enrol the person.
+    """
+    found = set(people)
+    for name in tuple(found):
+        person = world.people.people.get(name)
+        if person is not None and not person.roles and not person.founder:
+            found |= set(person.enrollers)
+    return found
 
 
 def grant(world: World, asker: Asker, person: str, role: str) -> list[f.Fact]:
@@ -151,9 +186,21 @@ def grant(world: World, asker: Asker, person: str, role: str) -> list[f.Fact]:
             found=f"{person} grants to {person}",
             remedy=f"ask: {', '.join(p for p in who_can(world, 'role.grant') if p != person)}",
         )
-    _known_person(world, person)
+    if granter.id in _known_person(world, person).enrollers:
+        raise Refused(
+            "policy.own-enrolment",
+            f"role {role[:60]} for {person}",
+            expected="a second person as granter",
+            found=f"{granter.id}, who enrolled {person}",
+            remedy=f"ask: {', '.join(_other_granters(world, person)) or 'another founder'}",
+        )
     _known_role(world, role)
     return [f.RoleGranted(person=person, role=role)]
+
+
+def _other_granters(world: World, person: str) -> list[str]:
+    enrollers = world.people.people[person].enrollers
+    return [p for p in who_can(world, "role.grant") if p != person and p not in enrollers]
 
 
 def revoke_role(world: World, asker: Asker, person: str, role: str) -> list[f.Fact]:
@@ -194,14 +241,16 @@ def accept_definition(
     """Put rules in force: by somebody who may, and who did not write them."""
     person = require(world, asker, "definition.accept")
     small_team = world.definition.governance.small_team
-    if person.id in authors and not small_team:
+    own = behind(world, authors)
+    if person.id in own and not small_team:
+        role = "is an author" if person.id in authors else "enrolled an author without a role"
         raise Refused(
             "policy.own-definition",
             f"definition {fact.definition[:19]}",
             expected="an accepter who did not write it",
-            found=f"{person.id} is an author",
+            found=f"{person.id} {role}",
             remedy="ask: "
-            + ", ".join(p for p in who_can(world, "definition.accept") if p not in authors),
+            + ", ".join(p for p in who_can(world, "definition.accept") if p not in own),
         )
     return [fact]
 
@@ -275,12 +324,17 @@ def eligible_approvers(world: World, deployment: Deployment) -> list[str]:
 
 
 def valid_approvals(world: World, deployment: Deployment) -> list[str]:
-    """Distinct people whose approval counts now: role and a key still held."""
+    """Distinct people whose approval counts now: role and a key still held.
+
+    A self-approval counts only while the small-team mode is declared.
+    """
+    small_team = world.definition.governance.small_team
     counted = []
     for approval in deployment.approvals:
         person = world.people.people.get(approval.person)
         holds = person and person.keys and deployment.approver_role in person.roles
-        own = approval.person in deployment.excluded and not approval.self_approval
+        own = approval.person in deployment.excluded
+        own = own and not (approval.self_approval and small_team)
         if approval.verdict == "approve" and holds and not own:
             counted.append(approval.person)
     return sorted(set(counted))

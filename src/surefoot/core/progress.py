@@ -1,7 +1,9 @@
 """The progress of a deployment: what is next, claimed, finished; pure questions and rules.
 
-Keeps: look, decide, claim, act, record; freeze, approvals and pause are checked again with every
-claim, right before the effect; a step that failed turns the deployment round.
+Keeps: look, decide, claim, act, record; freeze and pause are checked again with every claim, right
+before the effect, approvals and the plan's parent with the first; a step that failed turns the
+deployment round; what was undone is undone in the record too. What comes after the devices
+(contract, removal) is never followed by a return: the old release could no longer run.
 """
 
 from __future__ import annotations
@@ -16,10 +18,14 @@ from surefoot.core import facts as f
 from surefoot.core.deployment import approvals_missing, find
 from surefoot.core.errors import Refused
 from surefoot.core.plan import ComponentAfter, Plan, PlannedStep, check_parent, phase_of
+from surefoot.core.target import Plain
 from surefoot.core.world import Deployment, World
 from surefoot.trust.digest import Digest
 
+CLAIMS_MAX = 20
 _DEVICES = 90
+_JUDGED = ("await", "hold")
+_REMOVES = ("remove", "destroy")
 
 
 class Next(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +47,7 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
 
 
 JudgeWave = Callable[[World, Deployment, PlannedStep | None], Wave]
-"""Judges the wave of an `await` step; without a step, the return of a stopped rollout."""
+"""Judges the wave of an `await` or `hold` step; without a step, a stopped rollout's return."""
 
 
 def next_effect(world: World, plan: Plan, now_ms: int, worker: str, judge: JudgeWave) -> Next:
@@ -67,7 +73,7 @@ def _next_step(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
         step = deployment.steps[planned.step.id]
         if step.status == "done":
             continue
-        if planned.step.action == "await":
+        if planned.step.action in _JUDGED:
             wave = judge(world, deployment, planned)
             if wave.status == "running":
                 return Next(what="wait", step=step.id, cause=wave.reason)
@@ -77,9 +83,16 @@ def _next_step(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
                 cause=wave.reason,
                 status="done" if wave.status == "passed" else "failed",
             )
-        takeover = step.status == "claimed"
-        return Next(what="act", step=step.id, takeover=takeover)
+        if step.claims >= CLAIMS_MAX:
+            return _given_up(step.id, undo=False)
+        return Next(what="act", step=step.id, takeover=step.status == "claimed")
     return Next(what="finish", status="succeeded", cause="all steps done")
+
+
+def _given_up(step: str, *, undo: bool) -> Next:
+    """A step that ends its worker every time must not be claimed for ever."""
+    cause = f"claimed {CLAIMS_MAX} times without an outcome"
+    return Next(what="judge", step=step, undo=undo, cause=cause, status="failed")
 
 
 def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWave) -> Next:
@@ -87,54 +100,75 @@ def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
     for planned in reversed(plan.steps):
         step = deployment.steps[planned.step.id]
         touched = step.status in ("done", "failed", "claimed")
-        if planned.undo is None or not touched or planned.step.id not in scope:
+        if planned.undo is None or not touched or step.id not in scope or step.undo == "done":
             continue
-        if step.undo != "done":
-            if step.undo == "failed":
-                return Next(
-                    what="finish", status="failed", cause=f"{deployment.cause}; undo failed too"
-                )
-            return Next(what="act", step=step.id, undo=True, takeover=step.undo == "claimed")
-    if any(p.step.action == "wave" and deployment.steps[p.step.id].undo for p in plan.steps):
+        if step.undo == "failed":
+            cause = f"{deployment.cause}; undoing {step.id} failed too"
+            return Next(what="finish", status="failed", cause=cause)
+        if step.undo_claims >= CLAIMS_MAX:
+            return _given_up(step.id, undo=True)
+        return Next(what="act", step=step.id, undo=True, takeover=step.undo == "claimed")
+    cause = deployment.cause
+    if _devices_return(deployment, plan):
         back = judge(world, deployment, None)
         if back.status == "running":
             return Next(what="wait", cause=back.reason)
-    stopped = _failed_at_devices(deployment, plan) and plan.keep_service
-    return Next(what="finish", status="stopped" if stopped else "returned", cause=deployment.cause)
+        if back.status == "stopped":
+            cause = f"{cause}; {back.reason}"
+    return Next(what="finish", status="returned" if _all(scope, plan) else "stopped", cause=cause)
 
 
-def _failed_at_devices(deployment: Deployment, plan: Plan) -> bool:
+def _devices_return(deployment: Deployment, plan: Plan) -> bool:
+    """Whether devices were told to go back to something, so that they can be waited for."""
+    return any(
+        p.step.action == "wave"
+        and "previous" in p.step.arguments
+        and deployment.steps[p.step.id].undo == "done"
+        for p in plan.steps
+    )
+
+
+def _failed_phase(deployment: Deployment, plan: Plan) -> int:
+    """The phase in which the deployment turned round."""
     failed = [p for p in plan.steps if deployment.steps[p.step.id].status == "failed"]
-    return bool(failed) and phase_of(failed[0].step) >= _DEVICES
+    return phase_of(failed[0].step) if failed else 0
 
 
 def _undo_scope(deployment: Deployment, plan: Plan) -> set[str]:
-    """Steps to undo: all, or the device steps alone when the service may stay."""
-    if _failed_at_devices(deployment, plan) and plan.keep_service:
-        return {p.step.id for p in plan.steps if phase_of(p.step) >= _DEVICES}
-    return {p.step.id for p in plan.steps}
+    """Steps to undo: all, the device steps alone when the service may stay, or none at the end."""
+    phase = _failed_phase(deployment, plan)
+    if phase > _DEVICES:
+        return set()
+    lowest = _DEVICES if phase == _DEVICES and plan.keep_service else 0
+    return {p.step.id for p in plan.steps if phase_of(p.step) >= lowest}
+
+
+def _all(scope: set[str], plan: Plan) -> bool:
+    return len(scope) == len(plan.steps)
+
+
+def check_still(
+    world: World, plan: Plan, found: Next, worker: str, now_ms: int, judge: JudgeWave
+) -> None:
+    """Refuse when what was found to be next no longer is."""
+    again = next_effect(world, plan, now_ms, worker, judge)
+    if again != found:
+        raise Refused(
+            "step.claim.moved",
+            f"deployment {plan.deployment} step {found.step}".rstrip(),
+            expected=f"{found.what} {found.step}".rstrip(),
+            found=f"{again.what} {again.step} {again.cause}".rstrip(),
+            remedy="look again",
+        )
 
 
 def claim(
     world: World, plan: Plan, found: Next, worker: str, now_ms: int, judge: JudgeWave
 ) -> list[f.Fact]:
     """Claim what was found to be next; refuse when it no longer is."""
-    again = next_effect(world, plan, now_ms, worker, judge)
-    if again != found:
-        raise Refused(
-            "step.claim.moved",
-            f"deployment {plan.deployment} step {found.step}",
-            expected=f"{found.what} {found.step}",
-            found=f"{again.what} {again.step} {again.cause}".strip(),
-            remedy="look again",
-        )
-    deployment = find(world, plan.deployment)
-    if not deployment.begun_ms:
-        check_parent(
-            plan,
-            {s: h for s, h in world.heads.items() if not s.startswith("deployment/")},
-            f"deployment {plan.deployment}",
-        )
+    check_still(world, plan, found, worker, now_ms, judge)
+    if not find(world, plan.deployment).begun_ms:
+        check_parent(plan, world.heads, f"deployment {plan.deployment}")
     return [
         f.StepClaimed(
             deployment=plan.deployment,
@@ -147,41 +181,91 @@ def claim(
     ]
 
 
+def judge_step(plan: Plan, found: Next) -> list[f.Fact]:
+    """The outcome of a step that nobody acts on: a wave judged, or a step given up."""
+    fact = f.StepFinished(
+        deployment=plan.deployment,
+        environment=plan.environment,
+        step=found.step,
+        status=found.status,
+        cause=found.cause[:1000],
+        undo=found.undo,
+    )
+    planned = plan.planned(found.step)
+    if found.status == "done" and planned.after is not None:
+        return [fact, _component(plan, planned.after)]
+    return [fact]
+
+
 def finish_step(world: World, plan: Plan, fact: f.StepFinished, fence: int) -> list[f.Fact]:
     """Record an outcome with what it makes true; refused when another worker holds the claim."""
     deployment = find(world, plan.deployment)
     step = deployment.steps[fact.step]
     held = step.undo_fence if fact.undo else step.fence
-    if (step.undo if fact.undo else step.status) != "claimed" or held != fence:
+    status = step.undo if fact.undo else step.status
+    if status != "claimed" or held != fence:
         raise Refused(
             "step.claim.moved",
             f"deployment {plan.deployment} step {fact.step}",
             expected=f"the claim at entry {fence}",
-            found=f"{step.status}, claim at entry {held}",
+            found=f"{status}, claim at entry {held}",
             remedy="another worker took this over",
         )
     return [fact, *consequences(world, plan, fact)]
 
 
+def finish(
+    world: World, plan: Plan, found: Next, figures: Plain, observation: Digest
+) -> list[f.Fact]:
+    """The end, with what the environment then looked like; nothing when it has ended already."""
+    if find(world, plan.deployment).ended_ms:
+        return []
+    name, number = plan.environment, plan.deployment
+    facts: list[f.Fact] = [
+        f.ObservationRecorded(environment=name, deployment=number, observation=observation)
+    ]
+    if plan.purpose == "destroy" and found.status == "succeeded":
+        facts.append(f.EnvironmentDestroyed(environment=name))
+    ended = f.DeploymentFinished(
+        deployment=number,
+        environment=name,
+        status=found.status,
+        cause=found.cause[:2000],
+        figures=figures,
+    )
+    return [*facts, ended]
+
+
 def consequences(world: World, plan: Plan, fact: f.StepFinished) -> list[f.Fact]:
     """Facts about the environment that follow from a step's outcome."""
+    if fact.status != "done":
+        return []
     planned = plan.planned(fact.step)
-    changed = planned.before if fact.undo else planned.after
+    if fact.undo:
+        was_done = find(world, plan.deployment).steps[fact.step].status == "done"
+        return _undone(plan, planned) if was_done else []
     facts: list[f.Fact] = []
-    if fact.status == "done" and changed is not None:
-        facts.append(_component(plan, changed))
-    if fact.status == "done" and planned.settles and not fact.undo:
+    if planned.after is not None:
+        facts.append(_component(plan, planned.after))
+    if planned.settles:
         facts.append(_settings(plan))
-    if fact.status == "done" and planned.step.action == "backup" and "backup" in fact.figures:
-        facts.append(
-            f.BackupVerified(
-                environment=plan.environment,
-                deployment=plan.deployment,
-                database=planned.step.target.partition(":")[2],
-                backup=Digest(str(fact.figures["backup"])),
-                figures=fact.figures,
-            )
-        )
+    known = world.environments[plan.environment].components
+    if planned.step.action in _REMOVES and planned.step.component in known:
+        facts.append(_removed(plan, planned.step.component))
+    if planned.step.action == "backup" and "backup" in fact.figures:
+        facts.append(_backup(plan, planned, fact.figures))
+    return facts
+
+
+def _undone(plan: Plan, planned: PlannedStep) -> list[f.Fact]:
+    """What a step had made true is so no longer: the record goes back with the environment."""
+    facts: list[f.Fact] = []
+    if planned.before is not None:
+        facts.append(_component(plan, planned.before))
+    elif planned.after is not None:
+        facts.append(_removed(plan, planned.after.component))
+    if planned.settles:
+        facts.append(_settings_before(plan))
     return facts
 
 
@@ -198,6 +282,22 @@ def _component(plan: Plan, changed: ComponentAfter) -> f.Fact:
     )
 
 
+def _removed(plan: Plan, component: str) -> f.Fact:
+    return f.ComponentRemoved(
+        environment=plan.environment, deployment=plan.deployment, component=component
+    )
+
+
+def _backup(plan: Plan, planned: PlannedStep, figures: Plain) -> f.Fact:
+    return f.BackupVerified(
+        environment=plan.environment,
+        deployment=plan.deployment,
+        database=planned.step.target.partition(":")[2],
+        backup=Digest(str(figures["backup"])),
+        figures=figures,
+    )
+
+
 def _settings(plan: Plan) -> f.Fact:
     return f.SettingsChanged(
         environment=plan.environment,
@@ -209,4 +309,19 @@ def _settings(plan: Plan) -> f.Fact:
         secrets=plan.settings.secrets,
         infrastructure=plan.settings.infrastructure,
         tools=plan.settings.tools,
+    )
+
+
+def _settings_before(plan: Plan) -> f.Fact:
+    """What was in force when the plan was made; empty when nothing was deployed yet."""
+    return f.SettingsChanged(
+        environment=plan.environment,
+        deployment=plan.deployment,
+        release=Digest(plan.before.release),
+        release_version=plan.before.release_version,
+        settings=Digest(plan.before.settings),
+        values=plan.before.values,
+        secrets=plan.before.secrets,
+        infrastructure=plan.before.infrastructure,
+        tools=plan.before.tools,
     )

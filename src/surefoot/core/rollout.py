@@ -107,6 +107,21 @@ def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
     )
 
 
+def judge_share(counters: RolloutCounters, percent: int) -> WaveJudgement:
+    """Whether so many of all the rollout's devices are verified that nothing needs the old way."""
+    waves = [count for wave, count in counters.items() if wave != RETURN_WAVE]
+    total = sum(sum(count.values()) for count in waves)
+    verified = sum(count.get("verified", 0) for count in waves)
+    needed = -(-total * percent // 100)
+    shown = f"{verified} of {total} devices verified, {needed} needed"
+    if verified >= needed:
+        return WaveJudgement(verdict="passed", reason=shown)
+    waiting = sum(count.get(state, 0) for count in waves for state in (*OPEN, "reported"))
+    if verified + waiting >= needed:
+        return WaveJudgement(verdict="running", reason=f"contract held: {shown}")
+    return WaveJudgement(verdict="stopped", reason=f"contract held: {shown}, {waiting} under way")
+
+
 def judge_return(counters: RolloutCounters) -> WaveJudgement:
     """Whether every device of a stopped rollout is proven back on the earlier release."""
     count = counters.get(RETURN_WAVE, {})

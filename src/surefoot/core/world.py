@@ -31,6 +31,7 @@ class Person(State):
     identities: list[Digest] = []
     roles: list[str] = []
     founder: bool = False
+    enrollers: list[str] = []
 
 
 class People(State):
@@ -42,12 +43,13 @@ class People(State):
 
 
 class DefinitionState(State):
-    """The rules in force and their digest."""
+    """The rules in force and their digest; `accepted` are the digests of all that ever were."""
 
     digest: str = ""
     commit: str = ""
     governance_digest: str = ""
     governance: Governance = msgspec.field(default_factory=Governance)
+    accepted: list[str] = []
 
 
 class Release(State):
@@ -205,7 +207,6 @@ class World:
     def __init__(self) -> None:
         self.people = People()
         self.definition = DefinitionState()
-        self.definitions: dict[str, Governance] = {}
         self.releases: dict[str, Release] = {}
         self.environments: dict[str, Environment] = {}
         self.deployments: dict[int, Deployment] = {}

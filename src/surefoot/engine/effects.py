@@ -18,10 +18,17 @@ from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core import plan as plans
 from surefoot.core import progress
-from surefoot.core.errors import Failed, Refused, SurefootError
+from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
 from surefoot.core.governance import WavePolicy
 from surefoot.core.plan import Plan, PlannedStep
-from surefoot.core.rollout import judge_return, judge_wave
+from surefoot.core.rollout import (
+    RETURN_WAVE,
+    RolloutCounters,
+    WaveJudgement,
+    judge_return,
+    judge_share,
+    judge_wave,
+)
 from surefoot.core.target import Blobs, Outcome, Plain, Step, Target, Token
 from surefoot.core.world import Deployment, World
 from surefoot.engine.clock import Clock
@@ -51,16 +58,26 @@ def judge(world: World, deployment: Deployment, planned: PlannedStep | None) -> 
     """A wave's judgement from the sealed counters alone."""
     books = world.devices.get(deployment.environment)
     counters = books.waves.get(str(deployment.number), {}) if books else {}
+    found = _judged(counters, planned)  # type: ignore[arg-type]
+    return progress.Wave(status=found.verdict, reason=found.reason)
+
+
+def _judged(counters: RolloutCounters, planned: PlannedStep | None) -> WaveJudgement:
+    """Counters that are not sealed yet say nothing, least of all that there are no devices."""
     if planned is None:
-        verdict = judge_return(counters)  # type: ignore[arg-type]
-        return progress.Wave(status=verdict.verdict, reason=verdict.reason)
+        if RETURN_WAVE not in counters:
+            return WaveJudgement(verdict="running", reason="return: no sealed report yet")
+        return judge_return(counters)
+    if planned.step.action == "hold":
+        percent = planned.step.arguments["percent"]
+        assert isinstance(percent, int)
+        return judge_share(counters, percent)
     wave = planned.step.arguments["wave"]
     assert isinstance(wave, int)
     if str(wave) not in counters:
-        return progress.Wave(status="running", reason=f"wave {wave + 1}: no sealed report yet")
+        return WaveJudgement(verdict="running", reason=f"wave {wave + 1}: no sealed report yet")
     policy = msgspec.convert(planned.step.arguments["policy"], WavePolicy)
-    found = judge_wave(counters, wave, policy)  # type: ignore[arg-type]
-    return progress.Wave(status=found.verdict, reason=found.reason)
+    return judge_wave(counters, wave, policy)
 
 
 class Effects:
@@ -101,7 +118,7 @@ class Effects:
             case "act":
                 self._act(plan, found, first=not deployment.begun_ms)
             case "judge":
-                self._judged(plan, found)
+                self._judge(plan, found)
             case "finish":
                 self._finish(plan, found)
         return found
@@ -111,8 +128,11 @@ class Effects:
         step = planned.undo if found.undo and planned.undo else planned.step
         if first and not self._parent_holds(plan):
             return
-        if found.takeover and ":" not in step.target:
-            self._targets(plan.environment)[step.target].observe()
+        if found.takeover and step.action not in self._gates:
+            # Another worker may have died in the act: look before acting again.
+            target = self._targets(plan.environment).get(step.target)
+            if target is not None:
+                target.observe()
         self._fault("claim:before")
         receipt = self._transact(
             lambda w: [
@@ -125,19 +145,13 @@ class Effects:
         )
         self._fault("claim:after")
         assert receipt is not None
-        outcome = self._applied(plan, step, receipt)
+        outcome, alarms = self._applied(plan, step, receipt)
         self._fault("record:before")
-        self._record(plan, found, outcome, receipt.first)
+        self._record(plan, found, outcome, receipt.first, alarms)
         self._fault("record:after")
 
     def _parent_holds(self, plan: Plan) -> bool:
         """Look before the first act: what the approvers saw must still be what is there."""
-        targets = self._targets(plan.environment)
-        for name, digest in plan.parent.observations.items():
-            if targets[name].observe().digest() != digest:
-                cause = f"{name} of {plan.environment} changed since the plan was made"
-                self._void(plan, cause)
-                return False
         try:
             self._log.read(
                 lambda w: plans.check_parent(plan, w.heads, f"deployment {plan.deployment}")
@@ -145,6 +159,12 @@ class Effects:
         except Refused as refused:
             self._void(plan, f"{refused.expected}; found {refused.found}")
             return False
+        targets = self._targets(plan.environment)
+        for name, digest in plan.parent.observations.items():
+            if targets[name].observe().digest() != digest:
+                cause = f"{name} of {plan.environment} changed since the plan was made"
+                self._void(plan, cause)
+                return False
         return True
 
     def _void(self, plan: Plan, cause: str) -> None:
@@ -153,24 +173,49 @@ class Effects:
             f"void {plan.deployment}",
         )
 
-    def _applied(self, plan: Plan, step: Step, receipt: Receipt) -> Outcome:
+    def _applied(
+        self, plan: Plan, step: Step, receipt: Receipt
+    ) -> tuple[Outcome, list[f.AlarmRaised]]:
+        """The act's outcome; what disagrees with its digest fails the step and is an alarm."""
         token = Token(operation=f"{plan.deployment}/{step.id}", fence=receipt.first)
         gate = self._gates.get(step.action)
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 if gate is not None:
-                    return gate(plan, step)
-                return self._targets(plan.environment)[step.target].apply(step, token)
+                    return gate(plan, step), []
+                return self._target(plan, step).apply(step, token), []
             except Refused as refused:
-                return Outcome(status="failed", reason=str(refused))
+                return _failed(refused), []
+            except Corrupt as corrupt:
+                alarm = f.AlarmRaised(code=corrupt.code, subject=corrupt.subject[:500])
+                return _failed(corrupt), [alarm]
             except Failed as failed:
                 _log.warning("step failed, attempt %d: %s", attempt, failed)
                 if attempt == TRIES_MAX:
-                    return Outcome(status="failed", reason=str(failed))
+                    return _failed(failed), []
                 self._clock.sleep(0.2 * attempt)
         raise AssertionError("the last attempt returns")
 
-    def _record(self, plan: Plan, found: progress.Next, outcome: Outcome, fence: int) -> None:
+    def _target(self, plan: Plan, step: Step) -> Target:
+        found = self._targets(plan.environment).get(step.target)
+        if found is None:
+            raise Refused(
+                "target.unknown",
+                f"step {step.id}",
+                expected=f"target {step.target} of {plan.environment}",
+                found="none of that name in the rules in force",
+                remedy="make a new plan",
+            )
+        return found
+
+    def _record(
+        self,
+        plan: Plan,
+        found: progress.Next,
+        outcome: Outcome,
+        fence: int,
+        alarms: Sequence[f.Fact],
+    ) -> None:
         fact = f.StepFinished(
             deployment=plan.deployment,
             environment=plan.environment,
@@ -183,25 +228,20 @@ class Effects:
         self._transact(
             lambda w: [
                 draft(each, outcome.evidence if each is fact else ())
-                for each in progress.finish_step(w, plan, fact, fence)
+                for each in (*progress.finish_step(w, plan, fact, fence), *alarms)
             ],
             f"record {plan.deployment}/{found.step}",
         )
 
-    def _judged(self, plan: Plan, found: progress.Next) -> None:
-        fact = f.StepFinished(
-            deployment=plan.deployment,
-            environment=plan.environment,
-            step=found.step,
-            status=found.status,
-            cause=found.cause,
-        )
+    def _check_still(self, world: World, plan: Plan, found: progress.Next) -> None:
+        progress.check_still(world, plan, found, self._worker, self._clock.now_ms(), judge)
+
+    def _judge(self, plan: Plan, found: progress.Next) -> None:
+        """Record what the sealed counters say, unless they said something else meanwhile."""
 
         def decide(world: World) -> list[Draft]:
-            step = deployments.step_of(world, plan.deployment, found.step)
-            if step.status in ("done", "failed"):
-                return []
-            return [draft(each) for each in (fact, *progress.consequences(world, plan, fact))]
+            self._check_still(world, plan, found)
+            return [draft(each) for each in progress.judge_step(plan, found)]
 
         self._transact(decide, f"judge {plan.deployment}/{found.step}")
 
@@ -212,19 +252,13 @@ class Effects:
         figures = self._availability(plan)
 
         def decide(world: World) -> list[Draft]:
-            if deployments.find(world, plan.deployment).ended_ms:
-                return []
-            ended = f.DeploymentFinished(
-                deployment=plan.deployment,
-                environment=plan.environment,
-                status=found.status,
-                cause=found.cause,
-                figures=figures,
-            )
-            seen = f.ObservationRecorded(
-                environment=plan.environment, deployment=plan.deployment, observation=blob
-            )
-            return [draft(seen, (blob,)), draft(ended)]
+            facts = progress.finish(world, plan, found, figures, blob)
+            if facts:
+                self._check_still(world, plan, found)
+            return [
+                draft(each, (blob,) if isinstance(each, f.ObservationRecorded) else ())
+                for each in facts
+            ]
 
         self._transact(decide, f"finish {plan.deployment}")
 
@@ -259,13 +293,12 @@ class Effects:
         return self._log.transact(decide, self._actor, request)
 
 
+def _failed(error: SurefootError) -> Outcome:
+    return Outcome(status="failed", reason=str(error))
+
+
 def _bounded(figures: Plain) -> Plain:
     """Figures small enough for an entry; larger ones belong into evidence."""
     if len(canonical.encode(figures)) <= 4096:
         return figures
     return {"truncated": True}
-
-
-def explain(error: SurefootError) -> str:
-    """An error as a deployment's one-line cause."""
-    return str(error)

@@ -10,60 +10,48 @@ from collections.abc import Mapping
 
 import msgspec
 
-from surefoot.core.errors import Refused
-from surefoot.core.governance import EnvironmentPolicy
-from surefoot.core.manifest import Manifest
 from surefoot.core.plan import (
     Change,
     ComponentAfter,
     Parent,
     Plan,
     PlannedStep,
-    Settings,
+    SettingsBefore,
     Verdict,
-    conflicts,
     phase_of,
     verdict_of,
     weave,
 )
 from surefoot.core.target import Observation, Plain, Step, Target
-from surefoot.core.world import ComponentState, Environment
-from surefoot.trust.digest import Digest
+from surefoot.core.world import ComponentState
+from surefoot.engine.compatibility import Wanted as Wanted
+from surefoot.engine.compatibility import (
+    check_compatibility,
+    keep_service,
+    objects,
+    return_obstacle,
+)
 
 _DEVICES = 90
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a plan is made from. `desired` maps a target's name to what it should become."""
-
-    deployment: int
-    environment: Environment
-    purpose: str
-    manifest: Manifest
-    release: Digest
-    previous: Manifest | None
-    policy: EnvironmentPolicy
-    settings: Settings
-    desired: dict[str, Plain]
-    smoke: tuple[Plain, ...]
-    heads: dict[str, int]
-    explicit: tuple[Step, ...] = ()
+_LEAVES_SETTINGS = ("backup", "destroy")
 
 
 def make_plan(
     wanted: Wanted, targets: Mapping[str, Target], observed: Mapping[str, Observation]
 ) -> Plan:
     """Decide. Raises `Refused("plan.compatibility")` when something would be stranded."""
-    _check_compatibility(wanted)
+    if wanted.purpose not in _LEAVES_SETTINGS:
+        check_compatibility(wanted)
     steps = [*_gates(wanted), *wanted.explicit]
     for name, desired in wanted.desired.items():
         steps += [
             step if step.target == name else msgspec.structs.replace(step, target=name)
             for step in targets[name].plan(desired, observed[name])
         ]
-    planned = tuple(_decorated(wanted, step) for step in weave(_with_waits(steps)))
-    planned = _settling(planned)
-    keep, why = _keep_service(wanted)
+    planned = tuple(_decorated(wanted, step) for step in weave(_with_waits(wanted, steps)))
+    if wanted.purpose not in _LEAVES_SETTINGS:
+        planned = _settling(planned)
+    keep, why = keep_service(wanted)
     return Plan(
         deployment=wanted.deployment,
         environment=wanted.environment.name,
@@ -78,6 +66,7 @@ def make_plan(
             heads=wanted.heads,
             observations={name: look.digest() for name, look in observed.items()},
         ),
+        before=_before_all(wanted),
         keep_service=keep,
         keep_service_why=why,
         wave_policy=msgspec.to_builtins(wanted.policy.devices),
@@ -120,8 +109,9 @@ def _gates(wanted: Wanted) -> list[Step]:
     return steps
 
 
-def _with_waits(steps: list[Step]) -> list[Step]:
-    """After each wave, a wait for the sealed counters that let the next one begin."""
+def _with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
+    """After each wave, a wait for the sealed counters that let the next one begin; before a
+    contract, a hold until the declared share of all the rollout's devices is verified."""
     waves = [step for step in steps if step.action == "wave"]
     woven = []
     for step in steps:
@@ -142,92 +132,21 @@ def _with_waits(steps: list[Step]) -> list[Step]:
                     summary=f"wait until {step.summary} is verified",
                 )
             )
+    if waves and any(phase_of(step) == phase_of(_CONTRACT) for step in steps):
+        percent = wanted.policy.devices.contract_percent
+        woven.append(
+            Step(
+                id="hold-contract",
+                target=waves[-1].target,
+                action="hold",
+                arguments={"percent": percent},
+                summary=f"hold the contract until {percent} % of the devices are verified",
+            )
+        )
     return woven
 
 
-def _check_compatibility(wanted: Wanted) -> None:
-    """Refuse a set of components that cannot work together, in any state the deployment passes."""
-    new = _parts(wanted.manifest)
-    problems = conflicts(new)
-    old_firmware = _running_firmware(wanted)
-    if wanted.previous is not None and old_firmware:
-        during = {k: v for k, v in new.items() if not k.startswith("firmware ")} | old_firmware
-        problems += conflicts(during)
-    if wanted.environment.components and wanted.previous is not None:
-        problems += _contract_problems(wanted)
-    if problems:
-        raise Refused(
-            "plan.compatibility",
-            f"release {wanted.manifest.version} to {wanted.environment.name}",
-            expected="components that work together at every step",
-            found="; ".join(problems[:5]),
-            remedy="widen what the new part provides, or deploy a release between them first",
-        )
-
-
-def _parts(manifest: Manifest) -> dict[str, Plain]:
-    parts: dict[str, Plain] = {}
-    for component in manifest.components:
-        entry = manifest.compatibility.get(component.name, {})
-        label = f"{component.kind} {component.name} {component.version}"
-        parts[label] = entry if isinstance(entry, dict) else {}
-    return parts
-
-
-def _running_firmware(wanted: Wanted) -> dict[str, Plain]:
-    """The firmware now on the devices, labelled, with what it requires."""
-    running: dict[str, Plain] = {}
-    for name, state in wanted.environment.components.items():
-        if state.kind == "firmware":
-            known = state.detail.get("compatibility", {})
-            running[f"firmware {name} {state.version}"] = known if isinstance(known, dict) else {}
-    return running
-
-
-def _contract_problems(wanted: Wanted) -> list[str]:
-    """The service that comes must work with the schema that is there, contracted or not."""
-    schema = [c for c in wanted.environment.components.values() if c.kind == "migrations"]
-    problems = []
-    for state in schema:
-        problems += _contracted_away(wanted, state)
-        provided = state.detail.get("compatibility", {})
-        if not isinstance(provided, dict):
-            continue
-        label = f"schema {state.version}"
-        services = {k: v for k, v in _parts(wanted.manifest).items() if k.startswith("service ")}
-        needs: dict[str, Plain] = {
-            k: {"requires": _only(v.get("requires", {}), provided.get("provides", {}))}
-            for k, v in services.items()
-        }
-        if wanted.purpose == "rollback":
-            problems += conflicts({label: provided, **needs})
-    return problems
-
-
-def _contracted_away(wanted: Wanted, state: ComponentState) -> list[str]:
-    """A contract migration that ran cannot be missing in the release that comes."""
-    ran = state.detail.get("contracted", 0)
-    known = max(
-        (
-            int(str(m.get("number", 0)))
-            for c in wanted.manifest.of_kind("migrations")
-            for m in _list(c.detail.get("migrations", []))
-        ),
-        default=0,
-    )
-    if isinstance(ran, int) and ran > known:
-        return [f"contract migration {ran:04d} ran; release {wanted.manifest.version} predates it"]
-    return []
-
-
-def _list(value: object) -> list[Plain]:
-    return [m for m in value if isinstance(m, dict)] if isinstance(value, list | tuple) else []
-
-
-def _only(required: object, provided: object) -> Plain:
-    if not (isinstance(required, dict) and isinstance(provided, dict)):
-        return {}
-    return {name: versions for name, versions in required.items() if name in provided}
+_CONTRACT = Step(id="", target="", action="migrate", arguments={"classes": ["contract"]})
 
 
 def _decorated(wanted: Wanted, step: Step) -> PlannedStep:
@@ -290,7 +209,7 @@ def _after(wanted: Wanted, step: Step) -> ComponentAfter | None:
 
 def _level(wanted: Wanted, step: Step, name: str) -> Plain:
     """How far the schema is after a migration step, and up to where it was contracted."""
-    migrations = _list(wanted.manifest.component(name).detail.get("migrations", []))
+    migrations = objects(wanted.manifest.component(name).detail.get("migrations", []))
     to = step.arguments.get("to", len(migrations))
     assert isinstance(to, int)
     contracts = [
@@ -342,6 +261,19 @@ def _before(wanted: Wanted, step: Step) -> ComponentAfter | None:
     )
 
 
+def _before_all(wanted: Wanted) -> SettingsBefore:
+    now = wanted.environment
+    return SettingsBefore(
+        release=now.release,
+        release_version=now.release_version,
+        settings=now.settings,
+        values=now.values,
+        secrets=now.secret_references,
+        infrastructure=now.infrastructure,
+        tools=now.tools,
+    )
+
+
 def _settling(planned: tuple[PlannedStep, ...]) -> tuple[PlannedStep, ...]:
     """Mark the step after which the environment's settings are those of the release."""
     places = [i for i, p in enumerate(planned) if phase_of(p.step) < _DEVICES]
@@ -353,8 +285,13 @@ def _settling(planned: tuple[PlannedStep, ...]) -> tuple[PlannedStep, ...]:
 
 
 def _changes(wanted: Wanted) -> tuple[Change, ...]:
-    changes = []
     old = wanted.environment.components
+    if wanted.purpose == "destroy":
+        return tuple(
+            Change(sign="-", subject=name, before=state.version)
+            for name, state in sorted(old.items())
+        )
+    changes = []
     for component in wanted.manifest.components:
         state = old.get(component.name)
         before = f"{state.version} {state.artifact[7:19]}" if state else ""
@@ -369,7 +306,8 @@ def _changes(wanted: Wanted) -> tuple[Change, ...]:
         for name in sorted(old)
         if name not in kept
     ]
-    return (*changes, *_setting_changes(wanted))
+    settings = () if wanted.purpose in _LEAVES_SETTINGS else _setting_changes(wanted)
+    return (*changes, *settings)
 
 
 def _setting_changes(wanted: Wanted) -> list[Change]:
@@ -401,24 +339,4 @@ def _setting_changes(wanted: Wanted) -> list[Change]:
 def _verdict(wanted: Wanted, planned: tuple[PlannedStep, ...]) -> Verdict:
     if wanted.previous is None:
         return verdict_of(planned, "there is no earlier release to return to")
-    return verdict_of(planned, _return_obstacle(wanted))
-
-
-def _return_obstacle(wanted: Wanted) -> str:
-    """Why the release before could not run on the expanded schema, if so."""
-    assert wanted.previous is not None
-    parts = {
-        k: v for k, v in _parts(wanted.previous).items() if not k.startswith("migrations ")
-    } | {k: v for k, v in _parts(wanted.manifest).items() if k.startswith("migrations ")}
-    found = conflicts(parts)
-    return found[0] if found else ""
-
-
-def _keep_service(wanted: Wanted) -> tuple[bool, str]:
-    """Whether the new service may stay when its devices stop and return."""
-    old = _running_firmware(wanted)
-    new = {k: v for k, v in _parts(wanted.manifest).items() if not k.startswith("firmware ")}
-    found = conflicts({**new, **old})
-    if found:
-        return False, found[0]
-    return True, "the new service also serves the firmware the devices return to"
+    return verdict_of(planned, return_obstacle(wanted))
