@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from surefoot.compose.folder import checkpoint_path, load_settings, log_key
+from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
 from surefoot.store.database import Database
 from surefoot.store.sqlite import SqliteDatabase
+from surefoot.trust.note import VerifierKey
 
 Progress = Callable[[int, int], None]
 
@@ -40,7 +42,20 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
 def verify_export(
     folder: Path, vkey: str, pinned: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """Verify an export with a pinned key alone, and a checkpoint kept elsewhere when given."""
+    """Verify an export with a pinned key alone, and a checkpoint kept elsewhere when given.
+
+    Raises `Refused("journal.key.input")` for a key that is none.
+    """
+    try:
+        VerifierKey.parse(vkey)
+    except ValueError as error:
+        raise Refused(
+            "journal.key.input",
+            "log key",
+            expected="a key like surefoot/NAME+hash+base64, as the log's owner gave it to you",
+            found=str(error)[:200],
+            remedy="pin it from a place you trust",
+        ) from None
     return _plain(
         verify.verify_export(
             folder,

@@ -81,6 +81,17 @@ HERE = (
         "journal:export",
     ),
     Command(
+        "demo",
+        "the main job on a real product, from commit to devices, with a proof of it",
+        (
+            Word("--exit", "end when done, also on a terminal", flag=True),
+            Word("--yours", "your edited copy of the example instead", shown_as="FOLDER"),
+            Word("--seed", "chooses where the control plane is killed", int, 0),
+            Word("--folder", "a new folder to keep, else a temporary one"),
+        ),
+        "demo:demo",
+    ),
+    Command(
         "explain",
         "what an error code means and what to do",
         (Word("code", "a code like plan.parent.moved; none lists all", optional=True),),

@@ -99,6 +99,14 @@ RELEASES = (
         "POST",
         "/releases",
     ),
+    Command(
+        "release rebuild",
+        "build a release's components again and compare them, byte by byte",
+        (Word("version", "version of the release"),),
+        "release:rebuild",
+        "POST",
+        "/releases/{version}/rebuilds",
+    ),
     command(
         "release build",
         "build a release from a commit, and no more",

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     typed = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(COMMANDS, NOUNS, typed)
     options = parser.parse_args(typed)
-    if options.version:
+    if options.show_version:
         print(__version__)
         return 0
     if getattr(options, "command", None) is None:

@@ -26,8 +26,8 @@ Nouns, then verbs. Every command takes these options, before or after its words:
 | `--key FILE` | an OpenSSH private key, or the `.pub` of one in ssh-agent |
 
 Server and key come from the options, else from `SUREFOOT_SERVER` and `SUREFOOT_KEY`, else from the
-settings. These are in `~/.config/surefoot/config.json` (`SUREFOOT_CONFIG` names another file) and are
-written by `surefoot use`.
+settings. These are in `~/.config/surefoot/config.json` (`SUREFOOT_CONFIG` names another file) and
+are written by `surefoot use`.
 
 | exit status | meaning | who acts |
 |--:|---|---|

@@ -39,6 +39,14 @@ def create(options: argparse.Namespace) -> None:
     asking.emit(options, {**answer, "signed_by": signer.keyid})
 
 
+def rebuild(options: argparse.Namespace) -> None:
+    """Build the same input again; it is identical, or refused."""
+    client = client_for(options)
+    started = client.ask("POST", "/releases/{version}/rebuilds", {"version": options.version})
+    title = f"release {options.version} again"
+    asking.emit(options, follow(client, str(started["job"]), options.output, title))
+
+
 def follow(client: Client, job: str, output: str, title: str) -> dict[str, Any]:
     """Wait for a job's end and return its result. Raises the error it failed with."""
     progress = progress_for(output, title)

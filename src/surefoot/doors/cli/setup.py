@@ -57,7 +57,7 @@ def _founder(text: str) -> dict[str, Any]:
 
 
 def _copy_example(folder: Path) -> dict[str, str]:
-    source = _example()
+    source = example()
     try:
         shutil.copytree(source, folder, ignore=_LEFT_OUT)
     except FileExistsError:
@@ -79,7 +79,7 @@ def _copy_example(folder: Path) -> dict[str, str]:
     return {"folder": str(folder), "next": f"read {folder}/surefoot.yaml, then commit it signed"}
 
 
-def _example() -> Path:
+def example() -> Path:
     """Beside the package when it is installed from a wheel, else in the repository it runs from."""
     package = Path(__file__).resolve().parents[2]
     for place in (package / _EXAMPLE, package.parents[1] / _EXAMPLE):

@@ -81,7 +81,9 @@ def parser_for(
         epilog="exit status: 0 done, 2 usage, 3 refused, 4 failed, 5 corrupt, 70 our own mistake",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="store_true", help="say the version and end")
+    parser.add_argument(
+        "--version", action="store_true", dest="show_version", help="say the version and end"
+    )
     _add_common(parser, root=True)
     within = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
     wanted = None if typed is None else set(typed)
