@@ -1,1 +1,1 @@
-
+"""The web pages: server-rendered, without script, over the same operations as the other doors."""

@@ -1,0 +1,76 @@
+"""Pages of deployments: the list, and one deployment with plan, steps, waves and approvals."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+from surefoot.app.standing import standing, step_times
+from surefoot.core.errors import SurefootError
+from surefoot.doors.web import shape
+from surefoot.doors.web.signing import offers
+from surefoot.doors.web.visit import Visit
+
+_ROWS = 50
+_REFRESH_SECONDS = 2
+_NUMBER_MAX = 2**31
+
+
+def listing(visit: Visit) -> Response:
+    """Deployments, newest first, of all environments or one."""
+    environment, before = visit.query("environment"), visit.query("before")
+    rows = visit.ask("deployment list", environment=environment, before=before, limit=_ROWS)[
+        "deployments"
+    ]
+    names = [row["name"] for row in visit.ask("environment list")["environments"]]
+    older = rows[-1]["number"] if len(rows) == _ROWS else 0
+    return visit.render(
+        "deployments.html", rows=rows, names=names, environment=environment, older=older
+    )
+
+
+def show(visit: Visit) -> Response:
+    """One deployment."""
+    return page(visit)
+
+
+def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> Response:
+    """The deployment's page; after a refused form with the error and what was pasted."""
+    number = int(visit.incoming.path["number"])
+    deployment = visit.ask("deployment show", number=number)
+    plan_bytes = visit.ask("deployment plan-bytes", number=number)
+    plan = json.loads(base64.b64decode(plan_bytes["plan"]))
+    running = deployment["status"] == "running" and not deployment["ended_at"]
+    noted = visit.query("noted")
+    judged = next((a for a in deployment["approvals"] if a["person"] == noted), None)
+    return visit.render(
+        "deployment.html",
+        error.status() if error else 200,
+        d=deployment,
+        steps=_steps(deployment, step_times(visit.app, number)),
+        waves=shape.wave_bars(deployment["waves"], plan.get("wave_policy", {})),
+        sentence=shape.verdict_sentence(deployment["verdict"], deployment["steps"]),
+        standing=standing(visit.app, visit.request, number),
+        offers=offers(deployment),
+        refresh=_REFRESH_SECONDS if running and visit.query("refresh") != "off" else 0,
+        running=running,
+        noted=judged,
+        error=error.record() if error else None,
+        pasted=pasted,
+    )
+
+
+def _steps(deployment: dict[str, Any], times: dict[str, Any]) -> list[dict[str, Any]]:
+    """Steps with their times; the status shown is that of the undoing, once there is one."""
+    return [
+        {**step, "times": times.get(step["id"], {}), "shown": _status(step)}
+        for step in deployment["steps"]
+    ]
+
+
+def _status(step: dict[str, Any]) -> str:
+    undone: dict[str, str] = {"claimed": "returning", "done": "undone", "failed": "failed"}
+    return undone.get(step["undo"], str(step["status"]))

@@ -1,0 +1,76 @@
+"""Every component of the interface with its states; and the page of an error's code."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from surefoot.core.errors import Corrupt, Failed, Refused
+from surefoot.doors.web import shape
+from surefoot.doors.web.visit import Visit
+
+_ICONS = (
+    *("check", "run", "clock", "warn", "cross", "hand", "back", "minus", "dot", "shield", "key"),
+    *("device", "cube", "drift", "flag", "link", "download", "person", "journal"),
+)
+_STATUSES = (
+    *("succeeded", "running", "waiting", "pending", "stopped", "returned", "failed", "rejected"),
+    *("void", "pass", "fail", "inconclusive", "error", "paused", "drift", "undone"),
+)
+_EXAMPLE_ERRORS = (
+    Refused(
+        "policy.own-work",
+        "deployment 41",
+        expected="an approver who contributed nothing to it",
+        found="ann contributed",
+        remedy="ask an approver who is not ann or bob",
+    ),
+    Failed(
+        "target.process.health",
+        "service api",
+        expected="200 from /health within 10 s",
+        found="connection refused",
+        remedy="read the service's log, then deploy again",
+    ),
+    Corrupt(
+        "journal.leaf.differs",
+        "leaf 812 of the journal",
+        expected="9d1c24b05a52",
+        found="31f0acb770e1",
+        remedy="run journal verify, keep a copy, and restore the newest backup",
+    ),
+)
+_MEANINGS = {
+    "unknown": "The name means nothing here. Look at the list of what there is.",
+    "input": "What was given has another form. Correct it and repeat.",
+    "signature": "A signature is missing, of another key, or over something else.",
+    "moved": "Something changed after it was looked at. Look again and decide again.",
+    "unauthenticated": "Nobody known asked. Sign in again.",
+    "oversize": "More was sent than the door reads.",
+    "rate": "Too many attempts in a short time. Wait a little.",
+    "overload": "The server is busy. Repeat in a moment.",
+    "differs": "Two things that must be equal are not. Stop and find out why before going on.",
+}
+
+
+def show(visit: Visit) -> Response:
+    """The pattern page."""
+    counters = {
+        "0": {"verified": 5},
+        "1": {"verified": 14, "installing": 4, "failed": 2},
+    }
+    policy = {"waves": [10, 50, 100], "success_percent": 80, "minimum_sample": 3}
+    return visit.render(
+        "patterns.html",
+        icons=_ICONS,
+        statuses=_STATUSES,
+        errors=[error.record() for error in _EXAMPLE_ERRORS],
+        devices_bar=shape.firmware_bar({"1.1.0": 30, "1.0.0": 15}, 50),
+        waves=shape.wave_bars(counters, policy),
+    )
+
+
+def explain(visit: Visit) -> Response:
+    """What a code says: its words from the general to the particular."""
+    code = visit.incoming.path["code"][:120]
+    meaning = _MEANINGS.get(code.rsplit(".", 1)[-1], "")
+    return visit.render("explain.html", code=code, meaning=meaning)

@@ -1,0 +1,212 @@
+"""How plain answers become words on a page: pure functions that templates use.
+
+Keeps: nothing here makes markup, so everything shown is escaped by the template; a word for a
+status always comes with an icon, never with a colour alone.
+Does not: ask, decide or read a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from surefoot.core.environment import flatten
+
+_DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})")
+_SHORT = 12
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})")
+_STEP_NUMBER = re.compile(r"\d{2}-")
+_SHARES = 6
+
+
+class Tone(NamedTuple):
+    """A colour family of the style sheet and an icon of the sprite."""
+
+    name: str
+    icon: str
+
+
+_OK, _RUN, _WAIT = Tone("ok", "check"), Tone("run", "run"), Tone("wait", "clock")
+_WARN, _BAD, _IDLE = Tone("wait", "warn"), Tone("bad", "cross"), Tone("idle", "dot")
+
+TONES: dict[str, Tone] = {
+    **dict.fromkeys(("succeeded", "done", "pass", "passed", "approve", "verified", "idle ok"), _OK),
+    **dict.fromkeys(("running", "claimed", "returning"), _RUN),
+    **dict.fromkeys(("waiting", "paused", "frozen"), _WAIT),
+    **dict.fromkeys(("stopped", "inconclusive", "drift"), _WARN),
+    **dict.fromkeys(("failed", "fail", "error", "rejected", "reject", "corrupt"), _BAD),
+    **dict.fromkeys(("refused",), Tone("bad", "hand")),
+    **dict.fromkeys(("returned", "undone"), Tone("wait", "back")),
+    **dict.fromkeys(("void", "cancelled", "destroyed"), Tone("idle", "minus")),
+}
+
+_WORDS = {"claimed": "running", "void": "void", "approve": "approved", "reject": "rejected"}
+
+
+def tone(status: str) -> Tone:
+    """The tone of a status; an unknown one is shown quietly."""
+    return TONES.get(status, _IDLE)
+
+
+def word(status: str) -> str:
+    """The word people read for a status."""
+    return _WORDS.get(status, status)
+
+
+def is_digest(text: object) -> bool:
+    """Whether a value is a digest that is better shown short."""
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
+def short(text: str) -> str:
+    """The first digits of a digest or commit, without its algorithm."""
+    return text.removeprefix("sha256:")[:_SHORT]
+
+
+def moment(text: str) -> str:
+    """`2026-11-21 10:00:00` from RFC 3339 in UTC; the full text belongs into the title."""
+    found = _MOMENT.match(text)
+    return f"{found[1]} {found[2]}" if found else text
+
+
+def duration(milliseconds: object) -> str:
+    """A length of time with one unit or two: `85 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`."""
+    if not isinstance(milliseconds, int):
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: object) -> str:
+    """A size in bytes with the unit people use: `812 B`, `4.0 KiB`, `1.2 MiB`."""
+    if not isinstance(count, int):
+        return ""
+    if count < 1024:
+        return f"{count} B"
+    if count < 1024 * 1024:
+        return f"{count / 1024:.1f} KiB"
+    return f"{count / 1024 / 1024:.1f} MiB"
+
+
+def flat(value: object) -> list[tuple[str, str]]:
+    """Nested JSON as (path, text), in order."""
+    return list(flatten(value).items()) if value else []
+
+
+def step_name(step: str) -> str:
+    """A step's id without its number."""
+    return _STEP_NUMBER.sub("", step, count=1)
+
+
+class Share(NamedTuple):
+    """One part of a bar. `offset` and `width` are percent with two digits, `tone` a style class."""
+
+    label: str
+    devices: int
+    offset: str
+    width: str
+    tone: str
+
+
+def shares(parts: Iterable[tuple[str, int, str]], total: int) -> list[Share]:
+    """Parts of a whole (label, count, tone) as a bar that adds up to at most 100 %."""
+    found, before = [], 0
+    whole = max(total, 1)
+    for label, count, name in parts:
+        if count <= 0:
+            continue
+        offset, width = before * 100 / whole, count * 100 / whole
+        found.append(Share(label, count, f"{offset:.2f}%", f"{width:.2f}%", name))
+        before += count
+    return found
+
+
+def firmware_bar(counts: Mapping[str, Any], devices: int) -> list[Share]:
+    """Devices by verified firmware; those that have not reported come last."""
+    known = [(version, int(count)) for version, count in sorted(counts.items(), reverse=True)]
+    parts = [(v, c, f"share-{i % _SHARES + 1}") for i, (v, c) in enumerate(known)]
+    rest = devices - sum(count for _, count in known)
+    return shares([*parts, ("not reported yet", rest, "share-rest")], devices)
+
+
+class WaveBar(NamedTuple):
+    """One wave: its share of the fleet, its devices by state, and the thresholds it is held to."""
+
+    title: str
+    total: int
+    verified: int
+    errors: int
+    parts: list[Share]
+    threshold: str
+    note: str
+
+
+_WAVE_TONES = (
+    ("verified", "tone-ok"),
+    ("returned", "tone-wait"),
+    ("reported", "tone-run"),
+    ("installing", "tone-run"),
+    ("downloading", "tone-run"),
+    ("offered", "tone-idle"),
+    ("assigned", "tone-idle"),
+    ("unknown", "tone-idle"),
+    ("failed", "tone-bad"),
+    ("timed_out", "tone-bad"),
+)
+
+
+def wave_bars(counters: Mapping[str, Any], policy: Mapping[str, Any]) -> list[WaveBar]:
+    """The waves of a rollout in order, also those that have not begun."""
+    percents = list(policy.get("waves", ())) if policy else []
+    names = [str(n) for n in range(len(percents))]
+    names += [name for name in counters if name not in names]
+    return [_wave(name, counters.get(name, {}), policy, percents) for name in names]
+
+
+def _wave(
+    name: str, counts: Mapping[str, int], policy: Mapping[str, Any], percents: Sequence[int]
+) -> WaveBar:
+    number = int(name) if name.isdigit() else -1
+    share = f", up to {percents[number]} % of devices" if 0 <= number < len(percents) else ""
+    total = sum(counts.values())
+    parts = [(s.replace("_", " "), int(counts.get(s, 0)), t) for s, t in _WAVE_TONES]
+    success = int(policy.get("success_percent", 100)) if policy else 100
+    errors = int(policy.get("error_percent", 10)) if policy else 10
+    sample = int(policy.get("minimum_sample", 1)) if policy else 1
+    return WaveBar(
+        title=f"Wave {number + 1}{share}" if number >= 0 else "Return to the earlier release",
+        total=total,
+        verified=int(counts.get("verified", 0)),
+        errors=int(counts.get("failed", 0)) + int(counts.get("timed_out", 0)),
+        parts=shares(parts, total),
+        threshold=f"{success}%" if number >= 0 else "",
+        note=f"passes at {success} % verified; stops above {errors} % errors, once {sample} ended"
+        if number >= 0
+        else "",
+    )
+
+
+def verdict_sentence(verdict: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> str:
+    """The rollback verdict as one plain sentence."""
+    said = {str(s["id"]): str(s.get("summary") or s["id"]) for s in steps}
+    last = str(verdict.get("last_reversible_step", ""))
+    first = str(verdict.get("first_irreversible_step", ""))
+    why = str(verdict.get("why", "")) or "no reason is recorded"
+    if verdict.get("reversible"):
+        return "Every step can be undone, the last one too."
+    if last:
+        return f"It can be undone up to step {last}; not after {first} ({said[first]}): {why}."
+    return f"It cannot be undone: {why}."
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """`1 device`, `3 devices`."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
