@@ -141,6 +141,7 @@ def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
         **_now(app, arguments.name, arguments.at),
         **source,
         **_fleet(app, arguments),
+        **_places(app, arguments),
     }
 
 
@@ -168,6 +169,10 @@ def _full(state: Environment) -> Plain:
         "requested_by": state.requested_by,
         "approved_by": list(state.approved_by),
     }
+
+
+def _places(app: App, arguments: ShowArguments) -> Plain:
+    return {} if arguments.at else {"addresses": app.addresses(arguments.name)}
 
 
 def _fleet(app: App, arguments: ShowArguments) -> Plain:

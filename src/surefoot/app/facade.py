@@ -56,6 +56,7 @@ class Parts:
     repository: Path
     identity_salt: bytes
     runner: Actor
+    addresses: Callable[[str], Plain]
     keep_draft: Callable[[Any], None]
     find_draft: Callable[[str], Any]
     address: Callable[[str, str], str]

@@ -106,6 +106,19 @@ def _component(component: manifests.ManifestComponent) -> Plain:
     }
 
 
+@operation("release rebuild", "POST", "/releases/{version}/rebuilds", VersionArguments)
+def rebuild(app: App, request: Request, arguments: VersionArguments) -> Plain:
+    """Build a release's components again and compare them; identical, or refused."""
+    app.read(lambda w: policy.require(w, request.asker, "release.create"))
+    digest = app.read(lambda w: releases.find(w, arguments.version).digest)
+
+    def work(report: object) -> Plain:
+        assert callable(report)
+        return {"version": arguments.version, "identical": app.builder.again(app, digest, report)}
+
+    return {"job": app.jobs.start(request.asker.id, work)}
+
+
 @operation("job show", "GET", "/jobs/{job}", JobArguments)
 def show_job(app: App, request: Request, arguments: JobArguments) -> Plain:
     """A job's state, its new lines, and in the end its result or error."""

@@ -27,7 +27,7 @@ from surefoot.product.rules import governance_of
 from surefoot.supply.builder import Builder
 from surefoot.supply.commit import Commit
 from surefoot.supply.order import BuildOrder, BuiltComponent
-from surefoot.supply.repository import Repository
+from surefoot.supply.repository import Repository, require_signer
 from surefoot.targets.database.migration import describe
 from surefoot.trust.digest import Digest, digest_of
 
@@ -103,13 +103,34 @@ class Releasing:
         gates, evidence = self._judged(app, manifest, definition, report)
         return Draft(manifest=manifest.encode(), gates=gates, evidence=evidence)
 
+    def again(self, app: App, release: str, report: Report) -> int:
+        """Build a release's components again from its commit; returns how many are identical.
+
+        Raises `Refused("build.not-reproducible")` with the first difference.
+        """
+        manifest = app.manifest(release)
+        definition = app.definition(manifest.definition)
+        builder = self._make_builder(report)
+        for component in manifest.components:
+            order = _order(component.name, definition)
+            found = builder.rebuild_and_compare(order, manifest.commit)
+            if found.artifact != component.artifact:
+                raise Refused(
+                    "build.not-reproducible",
+                    f"component {component.name}",
+                    expected=component.artifact,
+                    found=found.artifact,
+                    remedy="make the build a function of its inputs, and cut a new release",
+                )
+        return len(manifest.components)
+
     def _contributors(self, app: App, repository: Repository, commit: str) -> set[str]:
         """Everybody who brought in something that protected environments do not run yet."""
         base = app.read(_base_commit)
         commits = repository.contributors(base, commit)
         keys = app.read(_keys)
         for found in commits:
-            repository.verify_commit(found.id, keys)
+            require_signer(found, keys)
         return self._people(app, commits)
 
     def _people(self, app: App, commits: tuple[Commit, ...]) -> set[str]:
@@ -118,7 +139,7 @@ class Releasing:
         for commit in commits:
             if commit.signer in owners:
                 people.add(owners[commit.signer])
-            for email in (commit.author.email, *commit.coauthors):
+            for email in (commit.author.email, commit.committer.email, *commit.coauthors):
                 person = identities.get(commitment(app.identity_salt, email))
                 if person is None:
                     raise _unknown_author(commit)

@@ -6,6 +6,7 @@ the folder is let go.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.doors.front import Front
 from surefoot.doors.serve import Listener, bind_tcp, bind_unix, serve
 from surefoot.doors.session import Sessions
+from surefoot.testing.kill import kill_point
 
 SOCKET_NAME = "surefoot.sock"
 
@@ -89,7 +91,7 @@ def run(folder: Path, listen: str, devices: str, *, secure: bool, on_ready: Read
 
     Raises `Refused` for a folder that is none or locked, `Failed` for an address in use.
     """
-    installation = Installation(folder)
+    installation = Installation(folder, kill_point(os.environ.get("SUREFOOT_KILL_AT", "")))
     try:
         front_socket, address = bind_tcp(listen)
         device_socket, device_address = bind_tcp(devices)

@@ -119,6 +119,7 @@ class Installation:
             "keep_draft": self._keep_draft,
             "find_draft": self._find_draft,
             "address": self.address,
+            "addresses": self.addresses,
             "secrets_prepare": self.prepare_secrets,
             "verify_journal": self.verify,
         }
@@ -177,6 +178,22 @@ class Installation:
         target = self.targets(environment)[f"database:{database}"]
         assert isinstance(target, DatabaseTarget)
         return target.address()
+
+    def addresses(self, environment: str) -> Plain:
+        """Where an environment's services answer, by component; empty before their first start."""
+        target = self.targets(environment).get("process")
+        if not isinstance(target, ProcessTarget):
+            return {}
+        names = self.log.read(
+            lambda w: {
+                c
+                for r in w.releases.values()
+                for c, p in r.components.items()
+                if p.kind == "service"
+            }
+        )
+        found = {name: target.address(name) for name in sorted(names)}
+        return {name: place for name, place in found.items() if place}
 
     # -- secrets ----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from surefoot.doors.cli import explain
+from surefoot.doors import codes
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
 from surefoot.doors.cli.tree import Command, Word
 
@@ -103,12 +103,12 @@ def errors_page() -> str:
     """`docs/reference/errors.md`."""
     parts = [_ERRORS_HEAD]
     family = ""
-    for code, entry in sorted(explain.load().items()):
-        if code.split(".")[0] != family:
-            family = code.split(".")[0]
+    for code in codes.every().values():
+        if code.name.split(".")[0] != family:
+            family = code.name.split(".")[0]
             parts.append(f"\n## {family}\n")
-        parts.append(f"\n### `{code}`\n\n{entry['kind'].capitalize()}. {entry['meaning']}\n")
-        parts.append(f"\nWhat to do: {entry['do']}\n")
+        parts.append(f"\n### `{code.name}`\n\n{code.kind.capitalize()}. {code.meaning}\n")
+        parts.append(f"\nWhat to do: {code.do}\n")
     return "".join(parts)
 
 
