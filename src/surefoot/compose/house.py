@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import RedirectResponse
-
 from surefoot.app.operation import OPERATIONS
 from surefoot.compose.installation import Installation
 from surefoot.core import policy
@@ -26,6 +24,7 @@ from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.doors.front import Front
 from surefoot.doors.serve import Listener, bind_tcp, bind_unix, serve
 from surefoot.doors.session import Sessions
+from surefoot.doors.web.application import pages_app
 from surefoot.testing.kill import kill_point
 
 SOCKET_NAME = "surefoot.sock"
@@ -59,7 +58,9 @@ class House:
         )
         self.front = Front(
             api,
-            _pages(installation, self.sessions),
+            pages_app(
+                installation.app, OPERATIONS, self.sessions, token=clock.token, secure=secure
+            ),
             self.sessions,
             token=clock.token,
             secure=secure,
@@ -116,7 +117,3 @@ def run(folder: Path, listen: str, devices: str, *, secure: bool, on_ready: Read
             installation.engine.stop()
     finally:
         installation.close()
-
-
-def _pages(installation: Installation, sessions: Sessions) -> Any:
-    return RedirectResponse("/v1/installation")
