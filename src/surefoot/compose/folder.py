@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from surefoot.app import deployments, devices, environments, journal, people, releases  # noqa: F401
 from surefoot.app.people import commitment
 from surefoot.core import facts as f
 from surefoot.core import policy

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from surefoot.app import deployments, devices, environments, journal, people, releases  # noqa: F401
 from surefoot.app.releasing import gate_arguments
 from surefoot.compose.folder import Settings, seed
 from surefoot.core.errors import Refused

@@ -10,11 +10,19 @@ from typing import Any
 
 import msgspec
 
-from surefoot.app import deployments, devices, environments, journal, people, releases  # noqa: F401
-from surefoot.app.environments import note_read
+from surefoot.app import (  # noqa: F401 -- importing them registers their operations
+    deployments,
+    devices,
+    environments,
+    journal,
+    people,
+    releases,
+    upkeep,
+)
 from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
 from surefoot.app.releasing import Draft, Releasing
+from surefoot.app.upkeep import note_read
 from surefoot.compose.folder import (
     checkpoint_path,
     load_settings,

@@ -203,7 +203,9 @@ def _backed_up(world: w.World, fact: f.BackupVerified, entry: w.Recorded) -> Non
 def _destroyed(world: w.World, fact: f.EnvironmentDestroyed, entry: w.Recorded) -> None:
     environment = world.environments[fact.environment]
     environment.destroyed = True
-    environment.components = {}
+    # Devices are not destroyed with the cloud: what they run is still what they run.
+    kept = {n: c for n, c in environment.components.items() if c.kind == "firmware"}
+    environment.components = kept
     environment.observation = ""
     environment.drift = []
 

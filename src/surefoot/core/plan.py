@@ -119,6 +119,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings: Settings
     parent: Parent
     before: SettingsBefore = SettingsBefore()
+    unchanged: tuple[ComponentAfter, ...] = ()
+    unchanged_before: tuple[ComponentAfter, ...] = ()
     keep_service: bool = False
     keep_service_why: str = ""
     wave_policy: Plain = {}

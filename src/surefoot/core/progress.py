@@ -249,6 +249,7 @@ def consequences(world: World, plan: Plan, fact: f.StepFinished) -> list[f.Fact]
         facts.append(_component(plan, planned.after))
     if planned.settles:
         facts.append(_settings(plan))
+        facts += [_component(plan, same) for same in plan.unchanged]
     known = world.environments[plan.environment].components
     if planned.step.action in _REMOVES and planned.step.component in known:
         facts.append(_removed(plan, planned.step.component))
@@ -266,6 +267,7 @@ def _undone(plan: Plan, planned: PlannedStep) -> list[f.Fact]:
         facts.append(_removed(plan, planned.after.component))
     if planned.settles:
         facts.append(_settings_before(plan))
+        facts += [_component(plan, same) for same in plan.unchanged_before]
     return facts
 
 

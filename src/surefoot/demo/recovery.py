@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from surefoot.demo import acts
+from surefoot.demo.moment import now
 from surefoot.demo.stage import Answer, Stage, Unexpected, processes
 
 KILL_PLACES = ("append:committed", "claim:before", "claim:after", "record:before", "record:after")
@@ -108,8 +109,8 @@ def _number_of(stage: Stage, environment: str, version: str) -> int:
 
 def rebuild(stage: Stage) -> Answer:
     """Staging is destroyed and made again from the record and the verified backup."""
-    before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    time.sleep(1.1)
+    before = now()
+    time.sleep(0.01)
     gone = stage.run("olga", "environment", "destroy", "staging")
     acts.finish(stage, gone["deployment"])
     left = list((stage.data / "targets" / "staging" / "data").glob("*.sqlite"))

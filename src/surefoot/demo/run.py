@@ -11,10 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from surefoot.demo import acts, proof, recovery, refusals
+from surefoot.demo.moment import now
 from surefoot.demo.stage import Answer, Stage, Unexpected
 
 SEED = 20_261_121
@@ -162,11 +162,6 @@ def _adopted(stage: Stage) -> Answer:
     acts.deploy(stage, "production", "1.2.1", _APPROVERS)
     found = stage.run("olga", "drift", "check", "production")
     return {"drift": len(found["differences"])}
-
-
-def now() -> str:
-    """The present moment as a question takes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _show(play: Play) -> None:

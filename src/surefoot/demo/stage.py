@@ -84,8 +84,9 @@ class Stage:
             return found
         for line in reversed(text.strip().splitlines()):
             with contextlib.suppress(ValueError):
-                found = json.loads(line)
-                return found
+                parsed: Answer = json.loads(line)
+                if isinstance(parsed, dict):
+                    return parsed
         return {}
 
     def refused(self, who: str, *words: str, code: str) -> Answer:

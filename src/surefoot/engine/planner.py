@@ -52,6 +52,7 @@ def make_plan(
     if wanted.purpose not in _LEAVES_SETTINGS:
         planned = _settling(planned)
     keep, why = keep_service(wanted)
+    same = _unchanged(wanted)
     return Plan(
         deployment=wanted.deployment,
         environment=wanted.environment.name,
@@ -67,6 +68,8 @@ def make_plan(
             observations={name: look.digest() for name, look in observed.items()},
         ),
         before=_before_all(wanted),
+        unchanged=tuple(_record(wanted, name) for name in same),
+        unchanged_before=tuple(_was(wanted, name) for name in same),
         keep_service=keep,
         keep_service_why=why,
         wave_policy=msgspec.to_builtins(wanted.policy.devices),
@@ -253,6 +256,31 @@ def _before(wanted: Wanted, step: Step) -> ComponentAfter | None:
         return None
     return ComponentAfter(
         component=step.component,
+        kind=state.kind,
+        artifact=state.artifact,
+        version=state.version,
+        release=state.release,
+        detail=state.detail,
+    )
+
+
+def _unchanged(wanted: Wanted) -> list[str]:
+    """Components whose artifact stays while the release it came with is another."""
+    now = wanted.environment.components
+    return [
+        c.name
+        for c in wanted.manifest.components
+        if c.kind != "migrations"
+        and c.name in now
+        and now[c.name].artifact == c.artifact
+        and now[c.name].release != wanted.release
+    ]
+
+
+def _was(wanted: Wanted, name: str) -> ComponentAfter:
+    state = wanted.environment.components[name]
+    return ComponentAfter(
+        component=name,
         kind=state.kind,
         artifact=state.artifact,
         version=state.version,

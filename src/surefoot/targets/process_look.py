@@ -19,7 +19,7 @@ from surefoot.targets.keeper import control, proc
 from surefoot.targets.keeper.generation import Record
 from surefoot.targets.keeper.keeper import live_of, read_state
 from surefoot.targets.process_files import Place
-from surefoot.targets.process_words import Start, configuration_keys
+from surefoot.targets.process_words import Start, configuration_keys, declared_digest
 
 EVENTS_SHOWN = 20
 
@@ -41,6 +41,7 @@ def look(folder: Path) -> tuple[Plain, Plain]:
         place = Place(folder, live)
         start = place.read()
         if start is not None:
+            volatile[f"{folder.name}/declared"] = declared_digest(start)
             stable |= _files(folder.name, place, start)
             stable |= _process(folder.name, place, start, volatile)
     return stable, volatile

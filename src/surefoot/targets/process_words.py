@@ -177,6 +177,12 @@ def read_desired(desired: Mapping[str, canonical.JSON]) -> dict[str, Service]:
     return services
 
 
+def declared_digest(service: Service) -> Digest:
+    """Digest of what a service was declared to be, whatever its generation is called."""
+    plain = {k: v for k, v in _plain(service).items() if k != "generation"}
+    return digest_of(canonical.encode(plain))
+
+
 def components_of(stable: Plain) -> set[str]:
     """The components an observation speaks of."""
     return {key.partition("/")[0] for key in stable}
@@ -189,6 +195,9 @@ def make_plan(desired: Mapping[str, canonical.JSON], observed: Observation) -> t
         expected = expected_observation({component: _plain(service)})
         seen = {k: v for k, v in observed.stable.items() if k.startswith(f"{component}/")}
         same = all(seen.get(key) == value for key, value in expected.items())
+        # A file changed by hand to what is now wanted is not what the process read at its start.
+        declared = observed.volatile.get(f"{component}/declared")
+        same = same and declared in (None, declared_digest(service))
         # Which port was taken is not declared; everything else seen must be declared.
         if same and not set(seen) - set(expected) - {f"{component}/listener/address"}:
             continue

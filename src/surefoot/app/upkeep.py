@@ -1,0 +1,156 @@
+"""Operations that keep an environment as it should be: drift, freezes, secrets."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from surefoot.app.deployments import RequestArguments, ask
+from surefoot.app.facade import App
+from surefoot.app.moment import parse_moment
+from surefoot.app.operation import Arguments, Request, operation
+from surefoot.core import environment as environments
+from surefoot.core import facts as f
+from surefoot.core import policy
+from surefoot.core.errors import Refused
+from surefoot.core.target import Plain
+from surefoot.core.world import Environment, World
+from surefoot.engine.effects import draft
+from surefoot.secrets.text import SecretText
+
+
+class NameArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+
+
+def ask_for(app: App, request: Request, name: str, purpose: str, data: str = "") -> Plain:
+    wanted = RequestArguments(environment=name, purpose=purpose, data=data)
+    answer: Plain = ask(app, request, wanted)
+    return answer
+
+
+class FreezeArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    freeze: str
+    from_: str = msgspec.field(name="from")
+    until: str
+
+
+class LiftArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    freeze: str
+
+
+class SecretArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    secret: str
+    value: str
+
+
+def fresh_secrets(app: App, request: Request, source: str, to: str) -> None:
+    """A clone gets fresh random secrets of its own: the same secret in two places is a finding."""
+    app.secrets_prepare(to)
+    for name in app.read(lambda w: sorted(w.environments[source].secrets)):
+        value = SecretText(base64.b64encode(app.clock.token(24)).decode())
+        _set_secret(app, request, to, name, value)
+
+
+@operation("drift check", "POST", "/environments/{name}/drift", NameArguments)
+def check_drift(app: App, request: Request, arguments: NameArguments) -> Plain:
+    """Compare what is there with what is recorded."""
+    app.read(lambda w: policy.person_of(w, request.asker))
+    app.read(lambda w: environments.check_idle(w, environments.find(w, arguments.name).name))
+    found = app.effects.check_drift(arguments.name)
+    return {"name": arguments.name, "differences": [msgspec.to_builtins(d) for d in found]}
+
+
+@operation("drift revert", "POST", "/environments/{name}/drift/revert", NameArguments)
+def revert_drift(app: App, request: Request, arguments: NameArguments) -> Plain:
+    """Ask for services to be brought back to what is recorded."""
+    return ask_for(app, request, arguments.name, "revert-drift")
+
+
+@operation("freeze add", "POST", "/environments/{name}/freezes", FreezeArguments)
+def add_freeze(app: App, request: Request, arguments: FreezeArguments) -> Plain:
+    """Declare a time without effects on an environment."""
+    fact = f.FreezeDeclared(
+        environment=arguments.name,
+        freeze=arguments.freeze,
+        from_ms=parse_moment(arguments.from_),
+        until_ms=parse_moment(arguments.until),
+    )
+    app.command(request, lambda w: environments.freeze(w, request.asker, fact))
+    return {"environment": arguments.name, "freeze": arguments.freeze}
+
+
+@operation("freeze lift", "DELETE", "/environments/{name}/freezes/{freeze}", LiftArguments)
+def lift_freeze(app: App, request: Request, arguments: LiftArguments) -> Plain:
+    """End a freeze early."""
+    app.command(
+        request, lambda w: environments.lift(w, request.asker, arguments.name, arguments.freeze)
+    )
+    return {"environment": arguments.name, "lifted": arguments.freeze}
+
+
+@operation("secret set", "PUT", "/environments/{name}/secrets/{secret}", SecretArguments)
+def set_secret(app: App, request: Request, arguments: SecretArguments) -> Plain:
+    """Give a secret a new version; the value is encrypted at once and never shown again."""
+    app.read(lambda w: policy.require(w, request.asker, "secret.set"))
+    app.read(lambda w: environments.find(w, arguments.name))
+    try:
+        value = SecretText(base64.b64decode(arguments.value, validate=True).decode())
+    except ValueError:
+        raise Refused(
+            "secret.value.input",
+            f"secret {arguments.secret[:60]}",
+            expected="text in base64",
+            found="something else",
+            remedy="use: surefoot secret set",
+        ) from None
+    app.secrets_prepare(arguments.name)
+    version = _set_secret(app, request, arguments.name, arguments.secret, value)
+    return {"environment": arguments.name, "name": arguments.secret, "version": version}
+
+
+def _set_secret(app: App, request: Request, environment: str, name: str, value: SecretText) -> int:
+    version = int(app.secrets.set(environment, name, value))
+    fingerprint = app.secrets.newest(environment)[name].fingerprint
+    fact = f.SecretSet(environment=environment, name=name, version=version, fingerprint=fingerprint)
+
+    def rule(world: World) -> list[f.Fact]:
+        policy.require(world, request.asker, "secret.set")
+        return [fact]
+
+    app.command(request, rule)
+    return version
+
+
+@operation("secret list", "GET", "/environments/{name}/secrets", NameArguments)
+def list_secrets(app: App, request: Request, arguments: NameArguments) -> Plain:
+    """Names and versions of an environment's secrets, and where a value is shared."""
+    known, prints = app.read(lambda w: _known(environments.find(w, arguments.name)))
+    elsewhere = app.read(
+        lambda w: {
+            mark: f"{e.name}/{secret}"
+            for e in w.environments.values()
+            if e.name != arguments.name
+            for secret, mark in e.secret_fingerprints.items()
+        }
+    )
+    return {
+        "secrets": [
+            {"name": name, "version": version, "same_as": elsewhere.get(prints.get(name, ""), "")}
+            for name, version in sorted(known.items())
+        ]
+    }
+
+
+def _known(environment: Environment) -> tuple[dict[str, int], dict[str, str]]:
+    return dict(environment.secrets), dict(environment.secret_fingerprints)
+
+
+def note_read(app: App, environment: str, name: str, version: int) -> None:
+    """Write down that the runner of an environment opened a secret."""
+    fact = f.SecretRead(environment=environment, name=name, version=version)
+    app.log.transact(lambda w: [draft(fact)], app.runner, f"secret {environment}/{name}")
