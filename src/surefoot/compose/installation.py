@@ -32,7 +32,7 @@ from surefoot.compose.folder import (
     seed,
 )
 from surefoot.compose.gating import Gating
-from surefoot.core.errors import Refused
+from surefoot.compose.targeting import Targeting
 from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
@@ -52,8 +52,6 @@ from surefoot.store.device_batches import DeviceBatches
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
 from surefoot.targets.database import DatabaseTarget
-from surefoot.targets.database.sqlite import SqliteDriver
-from surefoot.targets.fleet import FleetTarget
 from surefoot.targets.process import ProcessTarget
 from surefoot.trust.entry import Actor
 
@@ -71,8 +69,10 @@ class Installation:
         self.books = FleetBooks(self.registry, DeviceBatches(self.database), self.blobs)
         self.worker = randomness.token_hex(4)
         self.runner = Actor(type="machine", id=f"runner-{self.worker}", auth="process")
-        self._targets: dict[str, tuple[str, Mapping[str, Target]]] = {}
         self.secrets = self._secrets()
+        self.targeting = Targeting(
+            folder, self.log, self.database, self.blobs, self.registry, self.secrets, self.clock
+        )
         self.gating = Gating(
             folder, self.settings, self.blobs, self.log, self.clock.now_ms, self.targets
         )
@@ -136,50 +136,7 @@ class Installation:
 
     def targets(self, environment: str) -> Mapping[str, Target]:
         """The targets of an environment, by name, as the rules in force declare them."""
-        digest, policy_now = self.log.read(
-            lambda w: (
-                w.definition.digest,
-                w.definition.governance.policy(
-                    environment,
-                    found.source if (found := w.environments.get(environment)) else "",
-                ),
-            )
-        )
-        known = self._targets.get(environment)
-        if known is not None and known[0] == digest:
-            return known[1]
-        made: dict[str, Target] = {}
-        folder = self.folder / "targets" / environment
-        for name, engine in policy_now.databases.items():
-            made[f"database:{name}"] = self._database_target(folder, name, engine)
-        if policy_now.process:
-            made["process"] = ProcessTarget(
-                folder / "process", environment, self.blobs, self.secrets, self.clock.now_ms
-            )
-        if policy_now.fleet:
-            made["fleet"] = FleetTarget(
-                environment, self.database, self.registry, self.clock.now_ms
-            )
-        self._targets[environment] = (digest, made)
-        return made
-
-    def _database_target(self, folder: Path, name: str, engine: str) -> DatabaseTarget:
-        if engine != "sqlite":
-            raise Refused(
-                "target.database.engine",
-                f"database {name}",
-                expected="an address for PostgreSQL in this installation",
-                found=engine,
-                remedy="declare engine: sqlite, or set the address in surefoot.yaml",
-            )
-        return DatabaseTarget(
-            f"database:{name}",
-            SqliteDriver(folder / "data" / f"{name}.sqlite"),
-            self.blobs,
-            folder / "database" / name,
-            now_ms=self.clock.now_ms,
-            random=self.clock.token,
-        )
+        return self.targeting.of(environment)
 
     def address(self, environment: str, database: str) -> str:
         """Where an environment's service finds its database."""

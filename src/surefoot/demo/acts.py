@@ -66,7 +66,8 @@ def give_secret(stage: Stage, environment: str) -> None:
 
 def cut(stage: Stage, version: str, commit: str = "HEAD") -> Answer:
     """Build, gate, sign and register a release."""
-    answer = stage.run("olga", "release", "create", version, "--commit", commit)
+    stage.follow("olga", "release", "create", version, "--commit", commit)
+    answer = stage.run("olga", "release", "show", version)
     stage.say(f"release {version} {answer['digest'][7:19]}: built once, gates passed, signed")
     return answer
 

@@ -60,22 +60,41 @@ class Stage:
 
     def start(self, who: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever that is."""
-        environment = {
+        return subprocess.run(
+            [*SUREFOOT, *words, "-o", "json"],
+            capture_output=True,
+            text=True,
+            input=stdin,
+            env=self._variables(who),
+            timeout=120,
+            check=False,
+        )
+
+    def follow(self, who: str, *words: str) -> None:
+        """Run a command that takes its time, and say each line of its progress as it comes."""
+        with subprocess.Popen(
+            [*SUREFOOT, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self._variables(who),
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.strip():
+                    self.say(f"    {line.rstrip()[:110]}")
+        if process.returncode:
+            raise Unexpected(f"surefoot {' '.join(words)}: exit {process.returncode}")
+
+    def _variables(self, who: str) -> dict[str, str]:
+        return {
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.folder / "home"),
             "SUREFOOT_SERVER": f"unix:{self.data / 'surefoot.sock'}",
             "SUREFOOT_KEY": str(self.keys / who) if who else "",
             "LANG": "C.UTF-8",
         }
-        return subprocess.run(
-            [*SUREFOOT, *words, "-o", "json"],
-            capture_output=True,
-            text=True,
-            input=stdin,
-            env=environment,
-            timeout=120,
-            check=False,
-        )
 
     def _answer(self, text: str) -> Answer:
         """The last JSON object of the output: what comes before it is progress."""

@@ -74,7 +74,7 @@ class DeviceBatches:
             rows = session.rows(
                 "device.unsealed", environment=environment, after=after, limit=limit
             )
-        return [Report(*row[:7], bytes(row[7])) for row in rows]
+        return [Report(*(*row[:7], bytes(row[7]))) for row in rows]
 
     def prepare(self, environment: str, after: int, batch: Batch) -> bool:
         """Fix the next batch unless somebody else did since `after`; True when it is fixed."""

@@ -35,6 +35,9 @@ def init(options: argparse.Namespace) -> None:
         installation=options.installation or options.product,
         product=options.product,
         repository=str(Path(options.repository).absolute()),
+        store=options.store or "",
+        checkpoint=str(Path(options.checkpoint).absolute()) if options.checkpoint else "",
+        poll_seconds=options.poll_seconds,
     )
     keys = tuple(root.FounderKey(**founder) for founder in founders)
     _tell(options, dict(root.initialise(folder.absolute(), made, keys)))
