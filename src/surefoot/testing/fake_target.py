@@ -3,8 +3,9 @@
 It behaves like a driver of services (start, check, switch, drain, stop, revert, remove), keeps
 the contract durably, and calls a fault hook right before and right after each effect, so that a
 crash test can end the process there. An outside verifier reads the file by itself: `effects` is
-the list of every change ever made, `[operation, action, component]`, so what was done twice or
-never shows. Shape of the desired state: component -> any plain JSON object.
+the list of every change ever made, `[operation, action, component, fence]`, so what was done
+twice, never or without a claim shows. Shape of the desired state: component -> any plain JSON
+object.
 Does not: start anything.
 """
 
@@ -36,7 +37,7 @@ class FakeWorld(msgspec.Struct, kw_only=True):
     """The outside world, whole."""
 
     components: dict[str, FakeComponent] = {}
-    effects: list[tuple[str, str, str]] = []
+    effects: list[tuple[str, str, str, int]] = []
 
 
 def read_world(path: Path) -> FakeWorld:
@@ -147,7 +148,7 @@ class FakeTarget:
         if msgspec.json.encode(world.components, order="sorted") == before:
             return Outcome(status="done", reason="it was so already")
         self._fault("act:before")
-        world.effects.append((token.operation, step.action, step.component))
+        world.effects.append((token.operation, step.action, step.component, token.fence))
         write_durably(self._path, msgspec.json.encode(world))
         # A crash here leaves an effect without receipt: the next attempt looks and finds it.
         self._fault("act:after")
