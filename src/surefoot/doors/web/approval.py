@@ -44,7 +44,7 @@ def post(visit: Visit) -> Response:
         return deployments.page(visit, error, pasted)
     fresh = [entry for entry in _judges(visit, number) if entry not in known]
     noted = f"?noted={fresh[-1][0]}" if fresh else ""
-    return RedirectResponse(f"/deployments/{number}{noted}#approvals", 303)
+    return RedirectResponse(f"/deployments/{number}{noted}", 303)
 
 
 def _judges(visit: Visit, number: int) -> list[tuple[str, str]]:

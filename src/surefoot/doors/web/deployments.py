@@ -16,7 +16,6 @@ from surefoot.doors.web.visit import Visit
 
 _ROWS = 50
 _REFRESH_SECONDS = 2
-_NUMBER_MAX = 2**31
 
 
 def listing(visit: Visit) -> Response:
@@ -43,7 +42,7 @@ def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> 
     deployment = visit.ask("deployment show", number=number)
     plan_bytes = visit.ask("deployment plan-bytes", number=number)
     plan = json.loads(base64.b64decode(plan_bytes["plan"]))
-    running = deployment["status"] == "running" and not deployment["ended_at"]
+    moving = not deployment["ended_at"] and not deployment["approvals_missing"]
     noted = visit.query("noted")
     judged = next((a for a in deployment["approvals"] if a["person"] == noted), None)
     return visit.render(
@@ -55,8 +54,8 @@ def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> 
         sentence=shape.verdict_sentence(deployment["verdict"], deployment["steps"]),
         standing=standing(visit.app, visit.request, number),
         offers=offers(deployment),
-        refresh=_REFRESH_SECONDS if running and visit.query("refresh") != "off" else 0,
-        running=running,
+        refresh=_REFRESH_SECONDS if moving and visit.query("refresh") != "off" else 0,
+        moving=moving,
         noted=judged,
         error=error.record() if error else None,
         pasted=pasted,

@@ -16,6 +16,7 @@ from surefoot.core.environment import flatten
 _DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})")
 _SHORT = 12
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})")
+_CONTROL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?")
 _STEP_NUMBER = re.compile(r"\d{2}-")
 _SHARES = 6
 
@@ -68,6 +69,12 @@ def moment(text: str) -> str:
     """`2026-11-21 10:00:00` from RFC 3339 in UTC; the full text belongs into the title."""
     found = _MOMENT.match(text)
     return f"{found[1]} {found[2]}" if found else text
+
+
+def local(text: str) -> str:
+    """The time as a date-time control takes it, without zone; empty for any other form."""
+    found = _CONTROL.match(text)
+    return found[0] if found else ""
 
 
 def duration(milliseconds: object) -> str:

@@ -66,6 +66,7 @@ def template_environment(files: Mapping[str, StaticFile]) -> Environment:
     made.filters |= {
         "short": shape.short,
         "moment": shape.moment,
+        "local": shape.local,
         "duration": shape.duration,
         "size": shape.size,
         "flat": shape.flat,
@@ -156,7 +157,7 @@ class Visit:
         operation = self._operations["installation show"]
         nobody = Asker(type="anonymous", id="anonymous")
         request = Request(asker=nobody, auth="none", id=self.incoming.request_id)
-        return operation.call(self.app, request, operation.arguments())
+        return {"alarm": None, **operation.call(self.app, request, operation.arguments())}
 
     def error(self, error: SurefootError, status: int = 0) -> Response:
         """The error's record as a page."""

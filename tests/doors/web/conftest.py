@@ -1,0 +1,181 @@
+"""One real installation for all page tests; in it, a deployment to production waits."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import uvicorn
+
+from surefoot import compose
+from surefoot.app.operation import OPERATIONS, Request
+from surefoot.compose.house import House
+from surefoot.core import manifest
+from surefoot.core.policy import Asker
+from surefoot.core.target import Step, Token
+from surefoot.doors.serve import bind_tcp
+from surefoot.trust import canonical, envelope, sshsig
+from surefoot.trust.keys import PrivateKey, private_key, private_text
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "thermostat"
+PEOPLE = ("ann", "bob", "cyn")
+
+
+class Place:
+    """The installation, its people's keys, and its front on a socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.keys: dict[str, PrivateKey] = {}
+        for name in PEOPLE:
+            self._make_key(name)
+        self._commit_example()
+        settings = compose.Settings(
+            installation="demo",
+            product="thermostat",
+            repository=str(folder / "product"),
+            poll_seconds=1,
+        )
+        founders = tuple(
+            compose.FounderKey(
+                person=name,
+                key=self.keys[name].public.line(name),
+                identities=(f"{name}@example.test",),
+            )
+            for name in ("ann", "bob")
+        )
+        compose.initialise(folder / "data", settings, founders)
+        self.installation = compose.Installation(folder / "data")
+        self.installation.engine.start()
+        self._serve()
+
+    def _make_key(self, name: str) -> None:
+        key = private_key(os.urandom(32))
+        self.keys[name] = key
+        path = self.folder / f"{name}.key"
+        path.touch(mode=0o600)
+        path.write_bytes(private_text(key, name))
+        path.with_suffix(".key.pub").write_text(key.public.line(name))
+
+    def _commit_example(self) -> None:
+        product = self.folder / "product"
+        ignored = shutil.ignore_patterns("__pycache__", "releases", "check")
+        shutil.copytree(EXAMPLE, product, ignore=ignored)
+        self._git("init", "-q", "-b", "main")
+        self._git("add", "-A")
+        self._git("commit", "-q", "-m", "Start")
+
+    def _git(self, *words: str) -> None:
+        settings = {
+            "user.name": "ann",
+            "user.email": "ann@example.test",
+            "gpg.format": "ssh",
+            "user.signingkey": str(self.folder / "ann.key"),
+            "commit.gpgsign": "true",
+        }
+        flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        subprocess.run(["git", *flags, *words], cwd=self.folder / "product", check=True)
+
+    def _serve(self) -> None:
+        socket, self.address = bind_tcp("127.0.0.1:0")
+        self.house = House(self.installation, address=self.address, secure=False)
+        config = uvicorn.Config(self.house.front, lifespan="off", log_config=None)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve(sockets=[socket])), daemon=True
+        )
+        self._thread.start()
+
+    def call(self, operation: str, who: str, /, **arguments: Any) -> Any:
+        """Ask an operation as a person."""
+        found = OPERATIONS[operation]
+        fingerprint = self.keys[who].public.fingerprint
+        request = Request(
+            asker=Asker(type="person", id=who), auth=fingerprint, id=os.urandom(4).hex()
+        )
+        read = msgspec.convert(arguments, found.arguments)
+        return found.call(self.installation.app, request, read)
+
+    def login_link(self, who: str) -> str:
+        """A one-time address that opens a browser session."""
+        token = self.house.sessions.invite(who, self.keys[who].public.fingerprint)
+        return f"{self.address}/login/{token}"
+
+    def set_up(self) -> None:
+        """People, roles and the definition in force."""
+        self.call("definition accept", "bob", commit="HEAD")
+        line = self.keys["cyn"].public.line()
+        asked = canonical.encode({"installation": "demo", "person": "cyn", "key": line})
+        proof = sshsig.sign(self.keys["cyn"], asked, "surefoot-enrol").decode()
+        self.call("person enrol", "ann", person="cyn", key=line, proof=proof, identities=[])
+        for who, role in (("ann", "operator"), ("ann", "developer"), ("bob", "approver")):
+            self.call("person grant", "bob" if who == "ann" else "ann", person=who, role=role)
+        self.call("person grant", "bob", person="cyn", role="approver")
+        for name in ("dev", "staging", "production"):
+            value = base64.b64encode(os.urandom(16).hex().encode()).decode()
+            self.call("secret set", "ann", name=name, secret="session_key", value=value)
+
+    def release(self, version: str) -> None:
+        """Build and register a release of the newest commit."""
+        job = self.call("release build", "ann", version=version, commit="HEAD")["job"]
+        answer = self._ended(lambda: self.call("job show", "ann", job=job), "status", ("running",))
+        assert answer["status"] == "done", answer
+        content = base64.b64decode(answer["result"]["manifest"])
+        sealed = envelope.seal(manifest.PAYLOAD_TYPE, content, [self.keys["ann"]])
+        self.call("release register", "ann", envelope=base64.b64encode(sealed).decode())
+
+    def request(self, environment: str, version: str) -> int:
+        """Ask for a deployment; its number."""
+        answer = self.call("deployment request", "ann", environment=environment, release=version)
+        return int(answer["deployment"])
+
+    def wait(self, number: int) -> Any:
+        """The deployment, once it ended."""
+        return self._ended(
+            lambda: self.call("deployment show", "ann", number=number),
+            "status",
+            ("waiting", "running"),
+        )
+
+    def _ended(self, ask: Callable[[], Any], name: str, while_: tuple[str, ...]) -> Any:
+        deadline = time.monotonic() + 60
+        while (answer := ask())[name] in while_:
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.1)
+        return answer
+
+    def close(self) -> None:
+        """Stop the server, the engine and what was started in the environments."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        self.installation.engine.stop()
+        step = Step(id="end", target="process", action="remove", component="api")
+        for name in ("dev", "staging", "production"):
+            target = self.installation.targets(name)["process"]
+            target.apply(step, Token(operation=f"end/{name}", fence=2**40))
+        self.installation.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The installation. Deployment 3, to production, waits for two approvals."""
+    made = Place(tmp_path_factory.mktemp("pages"))
+    try:
+        made.set_up()
+        made.release("1.0.0")
+        for name in ("dev", "staging"):
+            assert made.wait(made.request(name, "1.0.0"))["status"] == "succeeded"
+        made.request("production", "1.0.0")
+        yield made
+    finally:
+        made.close()

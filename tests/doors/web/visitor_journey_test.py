@@ -1,0 +1,165 @@
+"""A person's way through the pages in a real browser, with script switched off."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+
+class Watched:
+    """Everything the browser complained about, apart from a status that a test expects."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+
+    def watch(self, page: Page) -> Page:
+        page.on("console", lambda message: self._note(message.text))
+        page.on("pageerror", lambda error: self._note(str(error)))
+        return page
+
+    def _note(self, text: str) -> None:
+        if "responded with a status of 4" not in text:
+            self.complaints.append(text)
+
+
+@pytest.fixture(scope="session")
+def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
+    """Debian's browser, without a window."""
+    path = require_tool("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A list that must be empty in the end: no error, no violation of the content policy."""
+    watched = Watched()
+    yield watched
+    assert watched.complaints == []
+
+
+def _signed_in(chromium: Browser, place: Any, who: str, watched: Watched, **options: Any) -> Page:
+    context: BrowserContext = chromium.new_context(**options)
+    page = watched.watch(context.new_page())
+    page.goto(place.login_link(who))
+    return page
+
+
+def _sign(place: Any, who: str, file: Path) -> str:
+    command = ["ssh-keygen", "-Y", "sign", "-n", "surefoot", "-f", str(place.folder / f"{who}.key")]
+    subprocess.run([*command, str(file)], check=True, capture_output=True)
+    return file.with_name(file.name + ".sig").read_text()
+
+
+def test_pages_fit_a_small_screen_and_load_nothing_forbidden(
+    chromium: Browser, place: Any, watched: Watched
+) -> None:
+    page = _signed_in(
+        chromium, place, "bob", watched, viewport={"width": 360, "height": 800}, color_scheme="dark"
+    )
+    for path in ("/", "/environments/dev", "/releases/1.0.0", "/deployments/3", "/journal"):
+        page.goto(place.address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert dark == "rgb(14, 20, 26)"
+    for path in ("/people", "/patterns", "/environments/diff?left=dev&right=staging"):
+        page.goto(place.address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+    page.context.close()
+
+
+def test_icons_and_focus_are_visible(chromium: Browser, place: Any, watched: Watched) -> None:
+    page = _signed_in(chromium, place, "bob", watched)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.goto(place.address + "/patterns")
+    drawn = (
+        "e => [...e.querySelectorAll('svg.icon use')].filter(u => u.getBBox().width === 0).length"
+    )
+    assert page.locator("body").evaluate(drawn) == 0
+    page.context.close()
+
+
+def test_from_the_login_link_to_the_journal(
+    chromium: Browser,
+    place: Any,
+    watched: Watched,
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+) -> None:
+    require_tool("ssh-keygen")
+    ann = _signed_in(chromium, place, "ann", watched, java_script_enabled=False)
+    ann.goto(place.address + "/deployments/3")
+    expect(ann.get_by_text("Your own signature would not count.")).to_be_visible()
+    expect(ann.locator("textarea")).to_have_count(0)
+    ann.context.close()
+
+    bob = _signed_in(chromium, place, "bob", watched, java_script_enabled=False)
+    expect(bob.locator("h1")).to_have_text("Environments")
+    bob.get_by_role("link", name="deployment 3 waiting").click()
+    expect(bob.get_by_text("2 more approvals")).to_be_visible()
+    expect(bob.locator(".offer-approve")).to_be_hidden()
+    bob.get_by_label("Approve", exact=True).check()
+    expect(bob.locator(".offer-approve")).to_be_visible()
+    expect(bob.locator(".offer-reject")).to_be_hidden()
+    _refused(bob)
+    bob.get_by_label("Approve", exact=True).check()
+    with bob.expect_download() as downloading:
+        bob.get_by_role("link", name="download the exact bytes").first.click()
+    file = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(file)
+    bob.locator("textarea").fill(_sign(place, "bob", file))
+    bob.get_by_role("button", name="Send the signed verdict").click()
+    expect(bob.locator(".notice.ok").first).to_contain_text("bob approved the plan")
+    expect(bob.get_by_text("1 more approval needed.")).to_be_visible()
+    bob.context.close()
+
+    _second_approval(chromium, place, watched)
+
+
+def _refused(page: Page) -> None:
+    """A signature that is none is answered with a card, and what was pasted is still there."""
+    page.locator("textarea").fill("not a signature")
+    page.get_by_role("button", name="Send the signed verdict").click()
+    expect(page.locator(".error-card")).to_contain_text("approval.envelope.signature")
+    expect(page.locator("textarea")).to_have_value("not a signature")
+
+
+def _second_approval(chromium: Browser, place: Any, watched: Watched) -> None:
+    """By the one-line command the page shows; then the page follows the deployment by itself."""
+    cyn = _signed_in(chromium, place, "cyn", watched, java_script_enabled=False)
+    cyn.goto(place.address + "/deployments/3")
+    cyn.get_by_label("Approve", exact=True).check()
+    shown = cyn.locator(".offer-approve pre").first.inner_text()
+    command = shown.replace("~/.ssh/id_ed25519", str(place.folder / "cyn.key"))
+    made = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True)
+    cyn.locator("textarea").fill(made.stdout)
+    cyn.get_by_role("button", name="Send the signed verdict").click()
+    expect(cyn.locator("h1 .badge")).to_have_text("succeeded", timeout=30_000)
+    expect(cyn.locator("meta[http-equiv=refresh]")).to_have_count(0)
+    expect(cyn.locator(".timeline > li .timeline-mark.ok")).to_have_count(14)
+    _journal(place, cyn)
+    cyn.context.close()
+
+
+def _journal(place: Any, page: Page) -> None:
+    page.get_by_role("link", name="Journal", exact=True).click()
+    page.get_by_label("Kind").fill("ApprovalGiven")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.locator("tbody th a").first.click()
+    expect(page.locator("h1")).to_contain_text("ApprovalGiven")
+    index = int(re.findall(r"\d+", page.locator("h1").inner_text())[0])
+    raw = place.call("journal entry", "cyn", index=index)["raw"]
+    shown = page.locator("section[aria-labelledby=raw] pre").inner_text()
+    assert shown.encode() == base64.b64decode(raw)
