@@ -34,7 +34,7 @@ class Engine:
         clock: Clock,
         worker: str,
         *,
-        seal_devices: Callable[[], None] = lambda: None,
+        seal_devices: Callable[[], object] = lambda: None,
         beat_seconds: float = 300.0,
     ) -> None:
         self._log = log

@@ -7,11 +7,13 @@ opened from disk and closed as a kill would. Faults come through one hook, calle
 
 Run as a program it drives one deployment until it is done or killed:
 `python -m surefoot.testing.simulator FOLDER STORE WORKER SCENARIO KILL_AT`, where STORE is a
-directory or a PostgreSQL address and KILL_AT the fault point (from 1, 0 for never) that kills.
+directory or a PostgreSQL address and KILL_AT the fault point (from 1, 0 for never) that kills. The
+number in a worker's name is the minutes by which its clock is ahead.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -94,17 +96,26 @@ class Node:
         self.database: Database = open_database(store or str(folder / "store"))
         self.log = self._opened(fault, adopt=bool(store))
         self.blobs = FileBlobs(folder / "blobs")
-        self.targets = _targets(folder / "targets", scenario, fault)
+        self._join(worker, fault)
+
+    def _join(self, worker: str, fault: Callable[[str], None]) -> None:
+        targets = _targets(self.folder / "targets", self.scenario, fault)
+        self.worker, self.targets = worker, targets
         self.effects = Effects(
             self.log,
             self.blobs,
-            lambda environment: self.targets,
+            lambda environment: targets,
             self._gates(),
             self.clock,
             worker,
             fault=fault,
         )
-        self.worker = worker
+
+    def sibling(self, worker: str, fault: Callable[[str], None]) -> Node:
+        """Another worker of the same process: the same journal, targets of its own."""
+        other = copy.copy(self)
+        other._join(worker, fault)
+        return other
 
     def _opened(self, fault: Callable[[str], None], *, adopt: bool) -> Log[World]:
         try:
@@ -358,7 +369,7 @@ def engine_until_done(node: Node, number: int, timeout_seconds: float = 60.0) ->
         Leases(node.database),
         node.clock,
         node.worker,
-        seal_devices=lambda: None if node.status(number) in _SETTLED else _sealed(node, number),
+        seal_devices=lambda: node.seal(number),
     )
     engine.start()
     size = 0
@@ -370,15 +381,12 @@ def engine_until_done(node: Node, number: int, timeout_seconds: float = 60.0) ->
     return node.status(number)
 
 
-def _sealed(node: Node, number: int) -> None:
-    node.seal(number)
-
-
 def main(arguments: list[str]) -> int:
     """See the module. Prints the status at the end."""
     folder, store, worker, scenario, kill_at = arguments
     faults = Faults(lambda count, place: "kill" if count == int(kill_at) else "")
     node = Node(Path(folder), worker, scenario, store=store, fault=faults)
+    node.clock.ms += 60_000 * int("".join(c for c in worker if c.isdigit()) or 0)
     status = engine_until_done(node, 2) if "://" in store else node.deploy("1.1.0")
     node.close()
     print(status)  # the caller reads it
