@@ -107,13 +107,23 @@ class Effects:
         """The deployment's plan, by digest."""
         return plans.decode(self._blobs.get(deployment.plan))
 
-    def advance(self, number: int) -> progress.Next:
-        """Do one effect, or say what is waited for. Safe to call again at any time."""
-        deployment = self._log.read(lambda w: msgspec.structs.replace(deployments.find(w, number)))
-        plan = self.plan_of(deployment)
-        found = self._log.read(
+    def _find(self, number: int) -> Deployment:
+        return self._log.read(lambda w: msgspec.structs.replace(deployments.find(w, number)))
+
+    def _next(self, plan: Plan) -> progress.Next:
+        return self._log.read(
             lambda w: progress.next_effect(w, plan, self._clock.now_ms(), self._worker, judge)
         )
+
+    def look(self, number: int) -> progress.Next:
+        """What is next, changing nothing."""
+        return self._next(self.plan_of(self._find(number)))
+
+    def advance(self, number: int) -> progress.Next:
+        """Do one effect, or say what is waited for. Safe to call again at any time."""
+        deployment = self._find(number)
+        plan = self.plan_of(deployment)
+        found = self._next(plan)
         match found.what:
             case "act":
                 self._act(plan, found, first=not deployment.begun_ms)
@@ -263,9 +273,7 @@ class Effects:
         self._transact(decide, f"finish {plan.deployment}")
 
     def _availability(self, plan: Plan) -> Plain:
-        deployment = self._log.read(
-            lambda w: msgspec.structs.replace(deployments.find(w, plan.deployment))
-        )
+        deployment = self._find(plan.deployment)
         return next(
             (s.figures for s in deployment.steps.values() if s.id.endswith("-availability")), {}
         )

@@ -62,8 +62,9 @@ class Engine:
     def _loop(self) -> None:
         last_beat = self._clock.now_ms()
         while not self._stop.is_set():
-            size = self._log.size()
+            size = 0
             try:
+                size = self._log.size()
                 self._seal_devices()
                 self._dispatch()
                 if self._clock.now_ms() - last_beat > self._beat_ms:
@@ -81,6 +82,9 @@ class Engine:
         for environment, number in active.items():
             thread = self._running.get(environment)
             if thread is not None and thread.is_alive():
+                continue
+            # Looking costs nothing; taking and giving back a lease is two durable writes.
+            if self._effects.look(number).what == "wait":
                 continue
             thread = threading.Thread(
                 target=self._carry,
@@ -134,8 +138,14 @@ class _Keeper:
 
     def _renew(self) -> None:
         while not self._done.wait(LEASE_MS / 3000):
-            if not self._leases.renew(
-                self._name, self._worker, self._fence, self._clock.now_ms(), LEASE_MS
-            ):
+            if not self._renewed():
                 self.lost.set()
                 return
+
+    def _renewed(self) -> bool:
+        now_ms = self._clock.now_ms()
+        try:
+            return self._leases.renew(self._name, self._worker, self._fence, now_ms, LEASE_MS)
+        except SurefootError as error:
+            _log.error("lease of %s: %s", self._name, error)
+            return False
