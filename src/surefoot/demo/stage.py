@@ -161,14 +161,14 @@ class Stage:
 
     def spawn(self, name: str, words: Sequence[str], **variables: str) -> subprocess.Popen[bytes]:
         """Start a process in the background with its output in the logs folder."""
-        log = (self.logs / f"{name}.log").open("ab")
-        process = subprocess.Popen(
-            list(words),
-            stdout=subprocess.DEVNULL if name != "server" else subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
+        with (self.logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                list(words),
+                stdout=subprocess.DEVNULL if name != "server" else subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **variables},
+                start_new_session=True,
+            )
         self._processes[name] = process
         return process
 

@@ -192,6 +192,7 @@ VIEWS: dict[str, Callable[[Answer], None]] = {
     "definition": definition,
     "releases": releases,
     "release": release,
+    "components": components,
     "job": job,
     "entries": entries,
     "checkpoint": checkpoint,
