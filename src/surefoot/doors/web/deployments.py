@@ -37,7 +37,7 @@ def show(visit: Visit) -> Response:
 
 
 def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> Response:
-    """The deployment's page; after a refused form with the error and what was pasted."""
+    """The deployment's page; after a refused form with the error and what was sent."""
     number = int(visit.incoming.path["number"])
     deployment = visit.ask("deployment show", number=number)
     plan_bytes = visit.ask("deployment plan-bytes", number=number)
@@ -59,6 +59,7 @@ def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> 
         noted=judged,
         error=error.record() if error else None,
         pasted=pasted,
+        chosen=visit.incoming.form.get("verdict", ""),
     )
 
 
