@@ -16,6 +16,7 @@ import pytest
 from surefoot.core import facts as f
 from surefoot.core.world import FOLDS
 from surefoot.testing.history import Told, again
+from surefoot.trust import canonical
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "facts"
 FILES = sorted(p for p in FOLDER.glob("*.json") if p.name != "states.json")
@@ -47,13 +48,14 @@ def test_every_kind_has_an_example_and_a_fold() -> None:
 @pytest.mark.parametrize("entry", stored(), ids=lambda entry: f"{entry.index}-{entry.kind}")
 def test_an_example_is_read_and_written_the_same(entry: Told) -> None:
     fact = f.fact_of(entry.kind, entry.body)
-    assert f.body_of(fact) == entry.body
+    assert canonical.encode(f.body_of(fact)) == canonical.encode(entry.body)
     assert f.stream_of(fact) == entry.stream
 
 
 def test_the_examples_fold_to_the_stored_states() -> None:
     states = json.loads((FOLDER / "states.json").read_text())
-    assert missing(states, again(stored()).states()) == []
+    found = json.loads(json.dumps(again(stored()).states()))
+    assert missing(states, found) == []
 
 
 @pytest.mark.parametrize(
