@@ -17,6 +17,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_no_step_is_lost_or_done_twice(stage: Stage) -> None:
         stage.start_server(SUREFOOT_KILL_AT=f"{place}#{count}")
         stage.start("olga", "deployment", "request", "dev", version)
         # Where the deployment ends before the place was passed so often, it must be whole as well.
-        stage.wait("the kill or the end", lambda: over(stage, version), 60)
+        stage.wait("the kill or the end", partial(over, stage, version), 60)
         status = stage.stop("server")
         killed += status == -signal.SIGKILL
         stage.start_server()

@@ -192,7 +192,7 @@ WHOLE = [
     claim("start", takeover=True),
     finish("start"),
     batch(**{"0": {"verified": 1}, "1": {"verified": 2}}),
-    finish("await-wave"),
+    finish("await-wave", judged=True),
     END,
 ]
 
@@ -236,7 +236,13 @@ def test_a_journal_that_does_not_add_up_is_named(
     tmp_path: Path, drafts: list[Draft], reason: str
 ) -> None:
     if drafts[-1] is END and REQUESTED not in drafts:
-        drafts = [REQUESTED, claim("start"), finish("start"), finish("await-wave"), *drafts]
+        drafts = [
+            REQUESTED,
+            claim("start"),
+            finish("start"),
+            finish("await-wave", judged=True),
+            *drafts,
+        ]
     status, report = books("--journal", exported(tmp_path, drafts))
     assert (status, reason in report) == (1, True), report
 

@@ -15,7 +15,6 @@ from pathlib import Path
 CLAIM, RESULT = "StepClaimed", "StepFinished"
 REQUEST, END = "DeploymentRequested", "DeploymentFinished"
 ENROLLED, BATCH = "DevicesEnrolled", "DeviceBatchSealed"
-JUDGED = "await-"  # steps that are judged from the devices' sealed reports: nobody acts in them
 SEAL = "seal"
 WIDTH = 256
 

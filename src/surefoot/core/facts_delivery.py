@@ -57,7 +57,8 @@ class StepClaimed(Fact, frozen=True, kw_only=True):
 
 
 class StepFinished(Fact, frozen=True, kw_only=True):
-    """What the act came to."""
+    """What the act came to; `judged` when nobody acted and sealed counters decided, so that
+    there is a result without a claim."""
 
     deployment: int
     environment: str
@@ -65,6 +66,7 @@ class StepFinished(Fact, frozen=True, kw_only=True):
     status: str
     cause: str = ""
     undo: bool = False
+    judged: bool = False
     figures: Plain = {}
 
 

@@ -238,9 +238,19 @@ def accept_definition(
     fact: f.DefinitionAccepted,
     authors: tuple[str, ...],
 ) -> list[f.Fact]:
-    """Put rules in force: by somebody who may, and who did not write them."""
+    """Put rules in force: by somebody who may, and who did not write them; authors are known."""
     person = require(world, asker, "definition.accept")
     small_team = world.definition.governance.small_team
+    if not authors:
+        raise Refused(
+            "policy.definition.authors",
+            f"definition {fact.definition[:19]}",
+            expected="a commit that somebody wrote since the rules in force",
+            found="one from before them: nobody could be held off from accepting it",
+            remedy="commit the change anew, and have somebody else accept that",
+        )
+    for author in authors:
+        _known_person(world, author)
     own = behind(world, authors)
     if person.id in own and not small_team:
         role = "is an author" if person.id in authors else "enrolled an author without a role"

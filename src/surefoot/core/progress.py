@@ -190,6 +190,7 @@ def judge_step(plan: Plan, found: Next) -> list[f.Fact]:
         status=found.status,
         cause=found.cause[:1000],
         undo=found.undo,
+        judged=True,
     )
     planned = plan.planned(found.step)
     if found.status == "done" and planned.after is not None:
