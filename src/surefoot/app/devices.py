@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated
 
 import msgspec
@@ -13,10 +14,13 @@ from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core import policy
+from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import World
 from surefoot.store.device import DeviceSummary, NewDevice
 from surefoot.trust import canonical
+
+_TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,9 +70,17 @@ def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
 
 
 def _hash(device: Enrolment) -> bytes:
-    if device.token_hash:
-        return bytes.fromhex(device.token_hash)
-    return hashlib.sha256(device.token.encode()).digest()
+    if device.token and not device.token_hash:
+        return hashlib.sha256(device.token.encode()).digest()
+    if device.token or not _TOKEN_HASH.fullmatch(device.token_hash):
+        raise Refused(
+            "device.token.input",
+            f"device {device.id[:60]}",
+            expected="either a token, or its SHA-256 as 64 lower-case hex digits",
+            found="both" if device.token else "another form" if device.token_hash else "neither",
+            remedy="give each device a token of its own",
+        )
+    return bytes.fromhex(device.token_hash)
 
 
 @operation("device list", "GET", "/environments/{name}/devices", ListArguments)
