@@ -147,6 +147,17 @@ class Place:
             ("waiting", "running"),
         )
 
+    def disturb(self) -> None:
+        """What pages show beside the ordinary: drift, a freeze, devices that never reported."""
+        services = self.folder / "data" / "targets" / "dev" / "process" / "api" / "generations"
+        for file in services.glob("*/configuration.json"):
+            file.write_text(file.read_text().replace('"dev"', '"changed by hand"'))
+        assert self.call("drift check", "ann", name="dev")["differences"]
+        window = {"from": "2020-01-01", "until": "2999-01-01"}
+        self.call("freeze add", "ann", name="staging", freeze="holidays", **window)
+        devices = [{"id": f"device-{n}", "token": f"token-{n}"} for n in range(3)]
+        self.call("device enrol", "ann", name="dev", devices=devices)
+
     def _ended(self, ask: Callable[[], Any], name: str, while_: tuple[str, ...]) -> Any:
         deadline = time.monotonic() + 60
         while (answer := ask())[name] in while_:
@@ -176,6 +187,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         for name in ("dev", "staging"):
             assert made.wait(made.request(name, "1.0.0"))["status"] == "succeeded"
         made.request("production", "1.0.0")
+        made.disturb()
         yield made
     finally:
         made.close()

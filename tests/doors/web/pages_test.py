@@ -14,6 +14,7 @@ from surefoot.doors.web.visit import CONTENT_POLICY
 
 PAGES = (
     *("/", "/?at=2020-01-01T00:00", "/environments/dev", "/environments/production"),
+    *("/environments/staging",),
     *("/environments/dev?at=2020-01-01T00:00", "/environments/diff"),
     *("/environments/diff?left=dev&right=staging", "/environments/diff?left=dev&right=dev"),
     *("/releases", "/releases/1.0.0", "/deployments", "/deployments?environment=production"),
@@ -107,6 +108,19 @@ def test_every_link_of_every_page_leads_somewhere(sign_in: Callable[[str], Brows
     assert broken == {}
 
 
+def test_drift_freeze_and_silent_devices_are_shown(sign_in: Callable[[str], Browser]) -> None:
+    browser = sign_in("bob")
+    matrix = browser.get("/").text
+    assert re.search(r"drift: \d+ difference", matrix)
+    assert "freeze holidays" in matrix
+    assert 'not reported yet <span class="strong">3</span>' in matrix
+    dev = browser.get("/environments/dev").text
+    assert "process/api/configuration/greeting" in dev
+    assert "changed by hand" in dev
+    assert "surefoot drift revert dev" in dev
+    assert "holidays" in browser.get("/environments/staging").text
+
+
 @pytest.mark.parametrize("path", [*PAGES[2:], "/deployments/3/approval", "/nowhere"])
 def test_without_a_session_there_is_the_login_page_alone(place: Any, path: str) -> None:
     answer = Browser(place.address).get(path)
@@ -140,6 +154,7 @@ def test_a_spent_link_and_an_ended_session_open_nothing(
         ("/deployments/3/approval?verdict=perhaps", 422, "approval.verdict.input"),
         ("/journal/99999999", 404, "journal.entry.unknown"),
         ("/nowhere", 404, "page.unknown"),
+        ("/errors/no.such.code", 404, "explain.code.unknown"),
         ("/environments/%3Cscript%3E", 404, "environment.unknown"),
     ],
 )

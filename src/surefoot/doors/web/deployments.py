@@ -65,10 +65,15 @@ def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> 
 
 def _steps(deployment: dict[str, Any], times: dict[str, Any]) -> list[dict[str, Any]]:
     """Steps with their times; the status shown is that of the undoing, once there is one."""
-    return [
+    steps = [
         {**step, "times": times.get(step["id"], {}), "shown": _status(step)}
         for step in deployment["steps"]
     ]
+    waits = deployment["status"] == "running" and deployment["waiting_for"]
+    first = next((step for step in steps if step["shown"] == "pending"), None)
+    if waits and first is not None:
+        first["shown"] = "waiting"
+    return steps
 
 
 def _status(step: dict[str, Any]) -> str:

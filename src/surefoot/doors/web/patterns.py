@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from surefoot.core.errors import Corrupt, Failed, Refused
+from surefoot.doors import codes
 from surefoot.doors.web import shape
 from surefoot.doors.web.visit import Visit
 
@@ -39,17 +40,6 @@ _EXAMPLE_ERRORS = (
         remedy="run journal verify, keep a copy, and restore the newest backup",
     ),
 )
-_MEANINGS = {
-    "unknown": "The name means nothing here. Look at the list of what there is.",
-    "input": "What was given has another form. Correct it and repeat.",
-    "signature": "A signature is missing, of another key, or over something else.",
-    "moved": "Something changed after it was looked at. Look again and decide again.",
-    "unauthenticated": "Nobody known asked. Sign in again.",
-    "oversize": "More was sent than the door reads.",
-    "rate": "Too many attempts in a short time. Wait a little.",
-    "overload": "The server is busy. Repeat in a moment.",
-    "differs": "Two things that must be equal are not. Stop and find out why before going on.",
-}
 
 
 def show(visit: Visit) -> Response:
@@ -70,7 +60,6 @@ def show(visit: Visit) -> Response:
 
 
 def explain(visit: Visit) -> Response:
-    """What a code says: its words from the general to the particular."""
-    code = visit.incoming.path["code"][:120]
-    meaning = _MEANINGS.get(code.rsplit(".", 1)[-1], "")
-    return visit.render("explain.html", code=code, meaning=meaning)
+    """What a code means and what to do. Raises `Refused("explain.code.unknown")`."""
+    code = visit.incoming.path["code"]
+    return visit.render("explain.html", code=code, entry=codes.find(code))
