@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -34,7 +35,9 @@ def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
     """Debian's browser, without a window."""
     path = require_tool("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # The browser's sandbox cannot be made by root.
+        args = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=path, args=args)
         yield browser
         browser.close()
 
