@@ -25,6 +25,7 @@ from surefoot.doors.front import Front
 from surefoot.doors.serve import Listener, bind_tcp, bind_unix, serve
 from surefoot.doors.session import Sessions
 from surefoot.doors.web.application import pages_app
+from surefoot.store.nonce import NonceRows
 from surefoot.testing.kill import kill_point
 
 SOCKET_NAME = "surefoot.sock"
@@ -45,7 +46,7 @@ class House:
             installation=installation.settings.installation,
             person_of_key=self.person_of_key,
             now_ms=clock.now_ms,
-            nonces=Nonces(clock.now_ms, installation.folder / "nonces"),
+            nonces=Nonces(clock.now_ms, NonceRows(installation.database)),
         )
         api = api_app(
             installation.app,

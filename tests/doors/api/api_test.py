@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from surefoot.doors.api.application import api_app
 from surefoot.doors.api.authenticate import Authenticator
 from surefoot.doors.api.nonce import Nonces
 from surefoot.doors.session import Sessions
+from surefoot.store.nonce import NonceRows
+from surefoot.store.sqlite import SqliteDatabase
 from surefoot.trust import keys, sshsig
 
 ANN = keys.private_key(b"a" * 32)
@@ -75,7 +78,7 @@ class House:
         self.now = NOW
         self.known = {ANN.public.fingerprint: ("ann", ANN.public.line())}
         self.count = 0
-        self.nonces_path = folder / "nonces"
+        self.database = SqliteDatabase(folder)
         self.sessions = Sessions(
             now_ms=lambda: self.now, token=self.token, person_of_key=self.known.get
         )
@@ -86,7 +89,7 @@ class House:
             installation="home",
             person_of_key=self.known.get,
             now_ms=lambda: self.now,
-            nonces=Nonces(lambda: self.now, self.nonces_path),
+            nonces=Nonces(lambda: self.now, NonceRows(self.database)),
         )
         return api_app(
             None,
@@ -156,8 +159,10 @@ async def _request(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.database.close()
 
 
 def test_a_signed_question_is_answered(house: House) -> None:
@@ -243,12 +248,21 @@ def test_a_request_counts_once_even_across_a_restart(house: House) -> None:
     assert (status, answer["code"]) == (403, "request.nonce.signature")
 
 
-def test_a_torn_line_in_the_nonce_file_harms_nothing(house: House) -> None:
-    house.ask_signed("POST", "/v1/echo/thing", b"{}")
-    with house.nonces_path.open("a") as file:
-        file.write("17900")
-    house.app = house.build()
+def test_a_command_sent_to_another_process_counts_once_all_the_same(house: House) -> None:
+    other = house.build()
+    headers = house.signed("POST", "/v1/echo/thing", b"{}")
+    assert house.ask("POST", "/v1/echo/thing", b"{}", headers)[0] == 200
+    house.app = other
+    assert house.ask("POST", "/v1/echo/thing", b"{}", headers)[0] == 403
+
+
+def test_nonces_are_forgotten_once_their_time_is_refused(house: House) -> None:
+    for _ in range(3):
+        assert house.ask_signed("POST", "/v1/echo/thing", b"{}")[0] == 200
+    house.now += 2 * words.SKEW_MS + 1
     assert house.ask_signed("POST", "/v1/echo/thing", b"{}")[0] == 200
+    with house.database.write() as session:
+        assert session.run("nonce.forget", before_ms=house.now + 1) == 1
 
 
 def test_a_revoked_key_is_refused_at_once(house: House) -> None:
