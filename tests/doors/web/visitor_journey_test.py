@@ -30,7 +30,9 @@ class Watched:
             self.complaints.append(text)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it lives, its event loop counts as running, and no other test could
+# start one of its own.
+@pytest.fixture(scope="module")
 def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
     """Debian's browser, without a window."""
     path = require_tool("chromium")
