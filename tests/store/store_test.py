@@ -233,3 +233,11 @@ def test_of_many_that_acquire_a_lease_one_gets_it(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert len(got) == 1
+
+
+def test_cleared_leases_are_free(database: Database) -> None:
+    leases = Leases(database)
+    assert leases.acquire("environment/dev", "dead", 1_000, 30_000) is not None
+    assert leases.acquire("environment/dev", "fresh", 1_001, 30_000) is None
+    leases.clear()
+    assert leases.acquire("environment/dev", "fresh", 1_002, 30_000) is not None

@@ -86,10 +86,14 @@ class Installation:
             fault=fault,
         )
         self.app = App(self._parts())
+        leases = Leases(self.database)
+        if not self.settings.store:
+            # SQLite's folder is locked by this process: whoever held a lease before is dead.
+            leases.clear()
         self.engine = Engine(
             self.log,
             self.effects,
-            Leases(self.database),
+            leases,
             self.clock,
             self.worker,
             seal_devices=self.seal_devices,

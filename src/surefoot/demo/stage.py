@@ -81,8 +81,11 @@ class Stage:
             env=self._variables(who),
         ) as process:
             assert process.stdout is not None
+            told = True
             for line in process.stdout:
-                if line.strip():
+                # From the digest on it is the summary, which the caller says in its own way.
+                told = told and not line.startswith(("digest", "component"))
+                if told and line.strip():
                     self.say(f"    {line.rstrip()[:110]}")
         if process.returncode:
             raise Unexpected(f"surefoot {' '.join(words)}: exit {process.returncode}")

@@ -47,6 +47,11 @@ class Leases:
         with self._database.write() as session:
             return session.run("lease.release", name=name, worker=worker, fence=fence) == 1
 
+    def clear(self) -> None:
+        """End all leases, fences stay: only for a process that alone may have the store open."""
+        with self._database.write() as session:
+            session.run("lease.clear")
+
     def holder(self, name: str, now_ms: int) -> str | None:
         """The worker that holds it now, or None."""
         with self._database.read() as session:

@@ -14,3 +14,6 @@ UPDATE leases SET expires_ms = 0 WHERE name = :name AND worker = :worker AND fen
 
 -- name: holder
 SELECT worker, fence, expires_ms FROM leases WHERE name = :name
+
+-- name: clear
+UPDATE leases SET expires_ms = 0
