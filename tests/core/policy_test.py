@@ -11,9 +11,8 @@ from surefoot.core import facts as f
 from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.policy import Asker
-from surefoot.testing import simulator_product as product
 from surefoot.testing.history import History
-from surefoot.testing.simulator_product import GOVERNANCE, ROLES, key_line, person
+from surefoot.testing.simulator_product import GOVERNANCE, key_line, person
 from surefoot.trust.digest import digest_of
 from surefoot.trust.keys import parse_public_line
 
@@ -22,18 +21,6 @@ Rule = Callable[[], Sequence[f.Fact]]
 
 def fingerprint(name: str) -> str:
     return parse_public_line(key_line(name))[0].fingerprint
-
-
-@pytest.fixture
-def history() -> History:
-    """Everybody of the simulator, with their roles."""
-    told = History()
-    told.tell(*product.found_installation(told.world))
-    told.tell(*product.accept_rules(told.world))
-    for name in ROLES:
-        told.tell(*product.enrol(told.world, name))
-        told.tell(*product.grant(told.world, name))
-    return told
 
 
 def code_of(rule: Rule) -> str:
