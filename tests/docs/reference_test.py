@@ -13,12 +13,13 @@ from pages import DOCS, ROOT, Line, commands, pages
 
 import surefoot
 from surefoot.app.operation import OPERATIONS
-from surefoot.compose import installation
+from surefoot.compose import FounderKey, Settings, initialise, installation
 from surefoot.core.errors import Corrupt, Failed, Refused
 from surefoot.doors import codes
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
 from surefoot.doors.cli.tree import parser_for
 from surefoot.doors.web.application import PAGES
+from surefoot.trust.keys import private_key
 
 PACKAGE = ROOT / "src" / "surefoot"
 REFERENCE = DOCS / "reference"
@@ -157,13 +158,22 @@ def test_commands_in_prose_exist() -> None:
 
 def test_the_settings_of_a_data_folder_are_documented() -> None:
     text = _page("data-folder.md")
-    fields = installation.load_settings.__annotations__["return"]
-    source = (PACKAGE / "compose" / "folder.py").read_text()
-    assert fields == "Settings"
-    body = source.partition("class Settings(")[2].partition("\n\n\n")[0]
-    names = re.findall(r"^    (\w+): ", body, re.MULTILINE)
-    assert "installation" in names
+    names = Settings.__struct_fields__
     assert [name for name in names if f"| `{name}` |" not in text] == []
+
+
+def test_the_files_of_a_data_folder_are_documented(tmp_path: Path) -> None:
+    founders = tuple(
+        FounderKey(person=name, key=private_key(name.encode() * 16).public.line())
+        for name in ("an", "bo")
+    )
+    settings = Settings(installation="try", product="try", repository=str(tmp_path))
+    initialise(tmp_path / "data", settings, founders)
+    text = _page("data-folder.md")
+    made = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
+    names = {str(p.relative_to(tmp_path / "data")) for p in made if p.parent.name != "store"}
+    assert "keys/log" in names
+    assert sorted(name for name in names if f"`{name}`" not in text) == []
 
 
 def test_every_word_of_the_product_is_in_the_glossary() -> None:
