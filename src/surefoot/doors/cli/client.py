@@ -151,9 +151,22 @@ def _compose(method: str, path: str, values: dict[str, Any]) -> tuple[str, bytes
     for name in list(rest):
         if f"{{{name}}}" in filled:
             filled = filled.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
+    for segment in filled.split("/")[2:]:
+        if not segment or segment.startswith("{"):
+            _refuse_empty(segment.strip("{}") or path)
     if method == "GET":
         return (f"{filled}?{urlencode(rest)}" if rest else filled), b""
     return filled, json.dumps(rest, ensure_ascii=False).encode() if rest else b""
+
+
+def _refuse_empty(name: str) -> NoReturn:
+    raise Refused(
+        "request.argument.input",
+        f"argument {name}",
+        expected="a value",
+        found="nothing",
+        remedy="give it",
+    )
 
 
 def _answer(status: int, content: bytes, server: str) -> dict[str, Any]:

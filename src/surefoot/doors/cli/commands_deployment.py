@@ -7,7 +7,11 @@ from surefoot.doors.cli.tree import Command, Word
 
 _PLAN = (
     Word("environment", "name of the environment"),
-    Word("release", "version, else the one that runs there", optional=True),
+    Word(
+        "release",
+        "version; not needed when the purpose names it, like backup or rollback",
+        optional=True,
+    ),
     Word(
         "--purpose",
         "what for",
@@ -53,7 +57,7 @@ DEPLOYMENTS = (
     Command(
         "deployment watch",
         "follow a deployment until it ends; the exit status says how",
-        (NUMBER, Word("--until", "stop at this status as well")),
+        (NUMBER, Word("--until", "stop here as well: a status, or what it waits for")),
         "deployment:watch",
         "GET",
         "/deployments/{number}",

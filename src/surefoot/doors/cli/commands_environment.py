@@ -135,6 +135,7 @@ _DEVICES = (
         "/environments/{name}/devices/{id}",
         _NAME,
         Word("id", "the device's identifier"),
+        view="device",
     ),
     Command(
         "device enrol",

@@ -18,7 +18,7 @@ def load(name: str = "") -> Any:
 
 
 def data_folder(text: str) -> Path:
-    """The folder that `--data` names. Raises `Refused("folder.data.input")` when it names none."""
+    """The folder that `--data` names, absolute. Raises `Refused("folder.data.input")` for none."""
     if not text:
         raise Refused(
             "folder.data.input",
@@ -27,4 +27,5 @@ def data_folder(text: str) -> Path:
             found="none",
             remedy="name the folder that surefoot init made",
         )
-    return Path(text)
+    # Builds, targets and keepers run in folders of their own: a relative path would mean others.
+    return Path(text).absolute()

@@ -22,16 +22,6 @@ from surefoot.trust import envelope
 from surefoot.trust.digest import digest_of
 
 _ENDED_WELL = ("succeeded",)
-_ENDED = (
-    *_ENDED_WELL,
-    "failed",
-    "stopped",
-    "cancelled",
-    "rejected",
-    "reverted",
-    "undone",
-    "refused",
-)
 _NOT_WELL_STATUS = 4
 _WAIT_SECONDS = 20
 
@@ -79,7 +69,8 @@ def _show(client: Client, number: int, plan: dict[str, Any]) -> None:
     """What is shown comes from the bytes that are signed, not from another answer."""
     show.heading(f"deployment {number}: {plan['environment']} to {plan.get('release_version')}")
     views_deployment.changes(plan)
-    views_deployment.verdict(plan)
+    why = plan.get("keep_service_why", "")
+    views_deployment.verdict({**plan, "on_device_failure": {"why": why}})
     show.line()
 
 
@@ -129,8 +120,8 @@ def sign(options: argparse.Namespace) -> None:
         show.as_json(answer)
         return
     show.line(answer["command"])
-    show.line(f"then paste {file}.sig into the page, or: surefoot deployment sign ")
-    show.line(f"  {options.number} --verdict {options.verdict} --signature {file}.sig")
+    posting = f"{options.number} --verdict {options.verdict} --signature {file}.sig"
+    show.line(f"then paste {file}.sig into the page, or: surefoot deployment sign {posting}")
 
 
 def _quoted(text: str) -> str:
@@ -149,8 +140,11 @@ def watch(options: argparse.Namespace) -> int:
         show.as_json(answer)
     else:
         show.fields([("status", answer["status"]), ("cause", answer.get("cause"))])
-    well = (*_ENDED_WELL, options.until)
-    return 0 if answer["status"] in well else _NOT_WELL_STATUS
+    ended_otherwise = answer.get("ended_at") and answer["status"] not in (
+        *_ENDED_WELL,
+        options.until,
+    )
+    return _NOT_WELL_STATUS if ended_otherwise else 0
 
 
 def _follow(client: Client, options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -159,7 +153,8 @@ def _follow(client: Client, options: argparse.Namespace, progress: Progress) -> 
         size = int(client.ask("GET", "/installation", {}, public=True)["size"])
         answer = client.ask("GET", "/deployments/{number}", {"number": options.number})
         _tell(answer, known, progress)
-        if answer["status"] in _ENDED or answer["status"] == options.until:
+        reached = (answer["status"], answer.get("waiting_for"))
+        if answer.get("ended_at") or (options.until and options.until in reached):
             return answer
         client.ask("GET", "/journal/wait", {"size": size, "seconds": _WAIT_SECONDS})
 
@@ -170,7 +165,7 @@ def _tell(answer: dict[str, Any], known: dict[str, str], progress: Progress) -> 
     now |= {step["id"]: str(step["status"]) for step in answer.get("steps", [])}
     summaries = {step["id"]: step.get("summary", "") for step in answer.get("steps", [])}
     for name, status in now.items():
-        fresh = name not in known and name and status in ("", "planned", "waiting")
+        fresh = name not in known and name and status == "pending"
         if known.get(name) != status and not fresh:
             progress.step(f"{name}: {status}  {summaries[name]}" if name else status)
     known.clear()

@@ -46,8 +46,11 @@ def text(content: str) -> None:
 
 
 def heading(title: str) -> None:
-    """A title above what follows."""
+    """A title above what follows; one that begins with a newline has an empty line before it."""
     drawn = terminal()
+    if title.startswith("\n"):
+        print()
+        title = title[1:]
     if drawn:
         drawn.heading(title)
     else:

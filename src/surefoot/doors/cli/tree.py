@@ -67,6 +67,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Usage errors end with status 2."""
         text = _suggested(message)
+        unknown = message.partition("unrecognized arguments: ")[2].split(" ")[0].split("=")[0]
+        near = difflib.get_close_matches(unknown, list(self._every_option()), 1)
+        if unknown.startswith("-") and near:
+            text = f"unknown option {unknown}; did you mean {near[0]}?"
         sys.stderr.write(f"{self.prog}: {text}\nsee: {self.prog} --help\n")
         raise SystemExit(USAGE_STATUS)
 

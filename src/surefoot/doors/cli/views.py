@@ -112,20 +112,9 @@ def job(answer: Answer) -> None:
 def entries(answer: Answer) -> None:
     """Entries of the journal, newest first."""
     rows = answer.get("entries", [])
-    show.table(
-        ("index", "at", "kind", "actor", "stream", "summary"),
-        (
-            (
-                e.get("index"),
-                e.get("at"),
-                e.get("kind"),
-                e.get("actor"),
-                e.get("stream"),
-                e.get("summary"),
-            )
-            for e in rows
-        ),
-    )
+    names = ("index", "at", "kind", "actor", "stream", "summary")
+    present = [n for n in names if any(n in row for row in rows)]
+    show.table(present, ([row.get(n) for n in present] for row in rows))
 
 
 def checkpoint(answer: Answer) -> None:
@@ -176,6 +165,21 @@ def devices(answer: Answer) -> None:
         show.fields([("shares", answer["shares"])])
 
 
+def device(answer: Answer) -> None:
+    """One device, and what it reported, newest first."""
+    about = dict(answer.get("device") or {})
+    attributes = about.pop("attributes", {})
+    show.fields((name.replace("_", " "), value) for name, value in about.items())
+    if isinstance(attributes, dict) and attributes:
+        show.heading("\nattributes")
+        show.fields(attributes.items(), "  ")
+    show.heading("\nreports")
+    names = ("report", "deployment", "kind", "from", "to", "ran", "runs", "reason")
+    rows = answer.get("reports", [])
+    present = [n for n in names if any(n in row for row in rows)]
+    show.table(present, ([row.get(n) for n in present] for row in rows))
+
+
 def short(digest: str) -> str:
     """The beginning of a digest, enough to recognise it."""
     return digest[:_SHORT_DIGEST]
@@ -201,4 +205,5 @@ VIEWS: dict[str, Callable[[Answer], None]] = {
     "drift": drift,
     "secrets": secrets,
     "devices": devices,
+    "device": device,
 }
