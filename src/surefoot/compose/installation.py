@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets as randomness
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from surefoot.compose.folder import (
 )
 from surefoot.compose.gating import Gating
 from surefoot.compose.targeting import Targeting
+from surefoot.core.environment import report_services
 from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
@@ -55,6 +57,8 @@ from surefoot.targets.database import DatabaseTarget
 from surefoot.targets.process import ProcessTarget
 from surefoot.trust.entry import Actor
 
+_LOOK_MS = 2_000
+
 
 class Installation:
     """An opened data folder: the application and its engine."""
@@ -67,6 +71,7 @@ class Installation:
         self.blobs = FileBlobs(folder / "blobs")
         self.registry = DeviceRegistry(self.database, self.clock.now_ms)
         self.books = FleetBooks(self.registry, DeviceBatches(self.database), self.blobs)
+        self._looked_ms = 0
         self.worker = randomness.token_hex(4)
         self.runner = Actor(type="machine", id=f"runner-{self.worker}", auth="process")
         self.secrets = self._secrets()
@@ -96,8 +101,9 @@ class Installation:
             leases,
             self.clock,
             self.worker,
-            seal_devices=self.seal_devices,
+            seal_devices=self.upkeep,
             beat_seconds=self.settings.heartbeat_seconds,
+            lease_seconds=self.settings.lease_seconds,
         )
         self.desk = DeviceDesk(
             self.registry,
@@ -212,6 +218,26 @@ class Installation:
                 index = receipt.first if receipt else self.log.size() - 1
                 self.books.mark_sealed(batch, index)
 
+    def upkeep(self) -> None:
+        """What the engine's loop does besides deployments: at each turn, and every two seconds."""
+        self.seal_devices()
+        if self.clock.now_ms() - self._looked_ms > _LOOK_MS:
+            self._looked_ms = self.clock.now_ms()
+            self.note_services()
+
+    def note_services(self) -> None:
+        """Bring what keepers did on their own (restarts after a crash) into the journal."""
+        for environment in self.log.read(lambda w: list(w.environments)):
+            target = self.targets(environment).get("process")
+            if not isinstance(target, ProcessTarget):
+                continue
+            for component, events in target.events().items():
+                newest = self.log.read(partial(_newest_report, environment, component))
+                if not any(at_ms > newest for at_ms, _, _ in events):
+                    continue
+                rule = partial(_reports, environment, component, events)
+                self.log.transact(rule, self.runner, f"keeper {environment}/{component}")
+
     def _keep_draft(self, made: Draft) -> None:
         digest = self.blobs.put(made.manifest)
         path = self.folder / "drafts" / digest.removeprefix("sha256:")
@@ -233,6 +259,18 @@ class Installation:
         )
         plain: Plain = {**msgspec.to_builtins(report), "ok": report.ok}
         return plain
+
+
+def _newest_report(environment: str, component: str, world: World) -> int:
+    books = world.services.get(environment)
+    return books.newest_ms.get(component, 0) if books else 0
+
+
+def _reports(
+    environment: str, component: str, events: list[tuple[int, str, str]], world: World
+) -> list[Any]:
+    found = report_services(world, environment, component, events)
+    return [draft(fact) for fact in found[-100:]]
 
 
 @contextmanager

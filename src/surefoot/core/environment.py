@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from surefoot.core import facts as f
 from surefoot.core.errors import Refused
@@ -35,11 +35,22 @@ def declare(world: World, names: Mapping[str, bool]) -> list[f.Fact]:
 
 
 def declare_clone(world: World, asker: Asker, source: str, name: str) -> list[f.Fact]:
-    """A new environment like another."""
+    """A new environment like another. Raises `Refused` when there is nothing to copy."""
     require(world, asker, "environment.manage")
     origin = find(world, source)
     check_name(name, "environment")
+    if not origin.release:
+        raise Refused(
+            "environment.empty",
+            f"environment {source}",
+            expected="an environment that was deployed to",
+            found="nothing deployed yet",
+            remedy=f"surefoot deployment request {source} RELEASE",
+        )
     known = world.environments.get(name)
+    if known is not None and known.source == source and not known.release:
+        # Declared before and never filled: asking again goes on from there.
+        return []
     if known is not None:
         raise Refused(
             "environment.exists",
@@ -49,6 +60,21 @@ def declare_clone(world: World, asker: Asker, source: str, name: str) -> list[f.
             remedy="choose another name",
         )
     return [f.EnvironmentDeclared(environment=name, protected=origin.protected, source=source)]
+
+
+def check_gone(name: str, target: str, observed: Mapping[str, object]) -> None:
+    """Refuse to bring data back over data: only where the database is gone, or was never there.
+
+    `observed` is the stable part of the database target's observation.
+    """
+    if observed.get("state") == "present":
+        raise Refused(
+            "environment.present",
+            f"{target} of {name}",
+            expected="a database that is gone or was never there",
+            found="one that is there, and would be overwritten by an older backup",
+            remedy=f"destroy it first, which keeps a backup: surefoot environment destroy {name}",
+        )
 
 
 def check_idle(world: World, name: str) -> None:
@@ -132,6 +158,26 @@ def differences(expected: Plain, found: Plain) -> tuple[f.Difference, ...]:
         for path in sorted({*left, *right})
         if left.get(path) != right.get(path)
     )
+
+
+def report_services(
+    world: World, environment: str, component: str, events: Iterable[tuple[int, str, str]]
+) -> list[f.Fact]:
+    """Facts of what a keeper reported since the newest that is recorded: (time, event,
+    generation). The same again writes nothing."""
+    books = world.services.get(environment)
+    newest = books.newest_ms.get(component, 0) if books else 0
+    return [
+        f.ServiceReported(
+            environment=environment,
+            component=component,
+            event=event,
+            at_ms=at_ms,
+            generation=generation,
+        )
+        for at_ms, event, generation in events
+        if at_ms > newest
+    ]
 
 
 def observe_drift(world: World, environment: str, found: tuple[f.Difference, ...]) -> list[f.Fact]:

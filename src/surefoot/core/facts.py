@@ -40,6 +40,9 @@ from surefoot.core.facts_delivery import (
     ReviewRecorded as ReviewRecorded,
 )
 from surefoot.core.facts_delivery import (
+    ServiceReported as ServiceReported,
+)
+from surefoot.core.facts_delivery import (
     StepClaimed as StepClaimed,
 )
 from surefoot.core.facts_delivery import (
@@ -333,6 +336,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
         _deployment,
     ),
     DeviceBatchSealed: lambda f: f"devices/{f.environment}",  # type: ignore[attr-defined]
+    ServiceReported: lambda f: f"services/{f.environment}",  # type: ignore[attr-defined]
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",
 }

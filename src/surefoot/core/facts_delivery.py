@@ -26,7 +26,8 @@ class DeploymentRequested(Fact, frozen=True, kw_only=True):
 
 
 class ApprovalGiven(Fact, frozen=True, kw_only=True):
-    """A person signed the plan's digest: `approve` or `reject`."""
+    """A person signed the plan's digest: `approve` or `reject`; `key` is the signing key's
+    fingerprint (empty in facts from before it was kept)."""
 
     deployment: int
     environment: str
@@ -35,6 +36,7 @@ class ApprovalGiven(Fact, frozen=True, kw_only=True):
     verdict: str
     envelope: Digest
     self_approval: bool = False
+    key: str = ""
 
 
 class DeploymentVoided(Fact, frozen=True, kw_only=True):
@@ -129,3 +131,14 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     deployment: int = 0
     waves: Plain = {}
     firmware: Plain = {}
+
+
+class ServiceReported(Fact, frozen=True, kw_only=True):
+    """What a service's keeper did on its own under the claim that started it: a restart after a
+    crash, an adoption, a memory limit exceeded. `at_ms` is the keeper's clock."""
+
+    environment: str
+    component: str
+    event: str
+    at_ms: int
+    generation: str = ""

@@ -259,6 +259,7 @@ def _approved(world: w.World, fact: f.ApprovalGiven, entry: w.Recorded) -> None:
         envelope=fact.envelope,
         time_ms=entry.time_ms,
         self_approval=fact.self_approval,
+        key=fact.key,
     )
     deployment.approvals = [a for a in deployment.approvals if a.person != fact.person] + [approval]
     if fact.verdict == "reject":
@@ -336,6 +337,18 @@ def _sealed(world: w.World, fact: f.DeviceBatchSealed, entry: w.Recorded) -> Non
         # Late reports of an earlier rollout must not hide the counters of the present one.
         waves = {**books.waves, str(fact.deployment): fact.waves}
         books.waves = dict(sorted(waves.items(), key=lambda item: int(item[0]))[-4:])
+
+
+@_folds(f.ServiceReported)
+def _reported(world: w.World, fact: f.ServiceReported, entry: w.Recorded) -> None:
+    books = world.services.setdefault(
+        fact.environment, w.ServiceBooks(environment=fact.environment)
+    )
+    newest = max(books.newest_ms.get(fact.component, 0), fact.at_ms)
+    books.newest_ms = {**books.newest_ms, fact.component: newest}
+    counts = books.events.get(fact.component, {})
+    counts = {**counts, fact.event: counts.get(fact.event, 0) + 1}
+    books.events = {**books.events, fact.component: counts}
 
 
 def _tally(world: w.World, stream: str, code: str, count: int) -> None:

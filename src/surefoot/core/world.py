@@ -139,6 +139,7 @@ class Approval(State):
     envelope: Digest
     time_ms: int
     self_approval: bool = False
+    key: str = ""
 
 
 class Deployment(State):
@@ -179,6 +180,14 @@ class DeviceBooks(State):
     firmware: Plain = {}
 
 
+class ServiceBooks(State):
+    """What the keepers of an environment reported: newest time and counts, by component."""
+
+    environment: str
+    newest_ms: dict[str, int] = {}
+    events: dict[str, dict[str, int]] = {}
+
+
 class Tally(State):
     """Counted entries of a stream that has no state of its own."""
 
@@ -211,6 +220,7 @@ class World:
         self.environments: dict[str, Environment] = {}
         self.deployments: dict[int, Deployment] = {}
         self.devices: dict[str, DeviceBooks] = {}
+        self.services: dict[str, ServiceBooks] = {}
         self.tallies: dict[str, Tally] = {"refusals": Tally(), "alarms": Tally()}
         self.size = 0
         self.heads: dict[str, int] = {}
@@ -240,6 +250,8 @@ class World:
                 holder = self.environments.get(name)
             case "deployment":
                 holder = self.deployments.get(int(name))
+            case "services":
+                holder = self.services.get(name)
             case "devices":
                 holder = self.devices.get(name)
             case _:

@@ -122,6 +122,19 @@ class ProcessTarget:
             control.ask(folder, {"do": "flush"}, 5.0)
         return read_totals(folder / "counts", since_ms, until_ms)
 
+    def events(self) -> dict[str, list[tuple[int, str, str]]]:
+        """What each component's keeper did on its own: (time in ms, event, generation), in order.
+
+        Cheap: reads the end of a file, looks at nothing else.
+        """
+        return {
+            name: [
+                (int(str(e["at_ms"])), str(e["event"]), str(e.get("generation", "")))
+                for e in looking.last_events(self._folder / name)
+            ]
+            for name in looking.components(self._folder)
+        }
+
     def address(self, component: str) -> str:
         """The public address `host:port` of a component, empty before its first start."""
         state = read_state(self._folder / check_component(component))
