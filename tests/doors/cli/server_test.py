@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from surefoot.doors.cli import compose
 from surefoot.trust import keys, sshsig
 
 
@@ -171,6 +172,13 @@ def test_the_journal_is_verified_by_server_folder_and_export(home: Home) -> None
     other = log_key.replace("thermostat", "thermometer")
     done = home.run("journal", "verify", "--offline", "tiles", "--log-key", other)
     assert done.returncode == 3
+
+
+def test_a_data_folder_is_absolute_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert compose.data_folder("data") == tmp_path / "data"
 
 
 def test_login_opens_a_session_once(home: Home) -> None:

@@ -17,6 +17,7 @@ import anyio
 import msgspec
 from anyio import to_thread
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Incoming
 from starlette.responses import Response
@@ -97,10 +98,11 @@ class Api:
             nobody = Asker(type="anonymous", id="anonymous")
             return Request(asker=nobody, auth="none", id=request_id)
         address = incoming.client.host if incoming.client else "local"
-        self._failures.check(address)
         try:
             return self._authenticator.identify(incoming.method, target, incoming.headers, body)
         except Refused:
+            # Only now: whoever signs well is never locked out by others behind the same address.
+            self._failures.check(address)
             self._failures.note(address)
             raise
 
@@ -131,7 +133,8 @@ def api_app(
         routes=[
             Route(f"{PREFIX}/openapi.json", description, methods=["GET"]),
             Route(f"{PREFIX}/{{rest:path}}", api.answer, methods=_METHODS),
-        ]
+        ],
+        exception_handlers={HTTPException: _no_route},
     )
 
 
@@ -155,6 +158,18 @@ def login_operation(sessions: Sessions, address: str) -> Operation:
         call=login,
         sentence="A one-time link that opens a browser session for the signer.",
     )
+
+
+async def _no_route(incoming: Incoming, _: Exception) -> Response:
+    """A method that no operation has: a record as well, and not the framework's own text."""
+    refused = Refused(
+        "request.path.unknown",
+        f"{incoming.method[:20]} {incoming.url.path[:120]}",
+        expected="a method and path of the API",
+        found="none that matches",
+        remedy=f"see {PREFIX}/openapi.json for all of them",
+    )
+    return error_response(refused, incoming.scope.get("surefoot.request", ""))
 
 
 def error_response(error: SurefootError, request_id: str) -> Response:

@@ -70,6 +70,9 @@ def _members(body: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(body.decode(), object_pairs_hook=_no_duplicates)
+        if b"\\u" in body:
+            # A lone half of a surrogate pair is no character: nothing could store or show it.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         found = str(error)[:_FOUND_CHARACTERS_MAX]
     else:

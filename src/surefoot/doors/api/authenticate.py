@@ -3,7 +3,7 @@
 Keeps: the key is enrolled and not revoked at this moment; the signature binds method, path, query,
 body, time, nonce and installation; a time further away than two minutes, and a nonce that was used,
 are refused; nothing is remembered of a request whose signature does not hold; an address that
-failed often must wait.
+failed often is told to wait, which never holds off a request that is signed well.
 Does not: decide what a person may do.
 """
 

@@ -32,7 +32,7 @@ class Table:
 
     def find(self, method: str, raw_path: str) -> tuple[Operation, dict[str, str]]:
         """The operation and its path parameters. Raises `Refused("request.path.unknown")`."""
-        segments = tuple(raw_path.removeprefix(PREFIX).strip("/").split("/"))
+        segments = tuple(raw_path.removeprefix(f"{PREFIX}/").split("/"))
         for pattern, operation in self._rows.get((method, len(segments)), []):
             values = _match(pattern, segments)
             if values is not None:
