@@ -32,7 +32,7 @@ SELECT idx, raw FROM entries WHERE stream = :stream AND n >= :first ORDER BY n D
 
 -- name: entry_at
 SELECT idx, raw FROM entries WHERE stream = :stream AND time_ms <= :time_ms
-ORDER BY n DESC LIMIT 1
+ORDER BY time_ms DESC, n DESC LIMIT 1
 
 -- name: state
 SELECT content FROM states WHERE digest = :digest
