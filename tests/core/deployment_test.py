@@ -16,6 +16,7 @@ from surefoot.core.governance import EnvironmentPolicy
 from surefoot.core.plan import Parent, Plan, PlannedStep, Settings, Verdict
 from surefoot.core.policy import Asker
 from surefoot.core.target import Step
+from surefoot.core.world import Approval
 from surefoot.testing import simulator_product as product
 from surefoot.testing.history import History
 from surefoot.testing.simulator_product import GOVERNANCE, key_line, person
@@ -281,6 +282,18 @@ def test_cancelling(asked: tuple[History, Plan], who: str, begun: bool, code: st
 
 def test_a_review_is_by_somebody_else(asked: tuple[History, Plan]) -> None:
     history, _ = asked
+    assert code_of(lambda: deployments.review(history.world, person("quin"), 1)) == (
+        "deployment.review.nothing"
+    )
+    deployment = history.world.deployments[1]
+    own = Approval(
+        person="olga",
+        verdict="approve",
+        envelope=deployment.plan,
+        time_ms=1,
+        self_approval=True,
+    )
+    deployment.approvals = [own]
     assert code_of(lambda: deployments.review(history.world, person("olga"), 1)) == (
         "policy.own-work"
     )

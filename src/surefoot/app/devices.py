@@ -104,10 +104,17 @@ def _row(device: DeviceSummary) -> Plain:
 def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
     """A device and its reports, newest first."""
     app.read(lambda w: environments.find(w, arguments.name))
-    page = app.fleet.page(arguments.name, "", 1000)
-    found = next((d for d in page if getattr(d, "device", "") == arguments.id), None)
+    found = app.fleet.find(arguments.name, arguments.id)
+    if found is None:
+        raise Refused(
+            "device.name.unknown",
+            f"device {arguments.id[:80]}",
+            expected=f"an enrolled device of {arguments.name}",
+            found="none of that name",
+            remedy=f"see: surefoot device list {arguments.name}",
+        )
     reports = app.fleet.timeline(arguments.name, arguments.id)
     return {
-        "device": _row(found) if found else {"device": arguments.id},
+        "device": _row(found),
         "reports": [canonical.parse(report) for report in reports],
     }

@@ -279,6 +279,7 @@ def clone(app: App, request: Request, arguments: CloneArguments) -> Plain:
             found=arguments.data[:40],
             remedy="choose how the data comes over",
         )
+    app.read(lambda w: environments.check_deployed(w, arguments.name))
     app.command(
         request,
         lambda w: environments.declare_clone(w, request.asker, arguments.name, arguments.to),

@@ -29,7 +29,7 @@ class PageArguments(Arguments, frozen=True, kw_only=True):
 
 
 class EntryArguments(Arguments, frozen=True, kw_only=True):
-    index: Annotated[int, msgspec.Meta(ge=0)]
+    index: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class WaitArguments(Arguments, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core import fold, policy
 from surefoot.core.errors import Refused
+from surefoot.core.governance import FOUNDER_PERMISSIONS
 from surefoot.core.target import Plain
 from surefoot.core.world import DefinitionState, People, World
 from surefoot.product import definition_digest, parse_definition
@@ -175,6 +176,11 @@ def who_can(app: App, request: Request, arguments: WhoArguments) -> Plain:
     world.people = people_at(app, arguments.at)
     world.definition = definition_at(app, arguments.at)
     permission, _, environment = arguments.permission.partition(".")
+    _check_permission(permission, environment, app.read(lambda w: sorted(w.environments)))
+    declared = world.definition.governance.environments
+    if environment and environment not in declared and permission in ("deploy", "approve"):
+        # A copy has the rules of what it is a copy of.
+        environment = app.read(lambda w: environments.find(w, environment).source) or environment
     if permission == "approve":
         role = world.definition.governance.policy(environment).approver_role
         holders = sorted(
@@ -183,8 +189,25 @@ def who_can(app: App, request: Request, arguments: WhoArguments) -> Plain:
         return {"permission": arguments.permission, "role": role, "people": list(holders)}
     return {
         "permission": arguments.permission,
-        "people": list(policy.who_can(world, arguments.permission)),
+        "people": list(
+            policy.who_can(world, f"{permission}.{environment}" if environment else permission)
+        ),
     }
+
+
+def _check_permission(permission: str, environment: str, names: list[str]) -> None:
+    """Refuse a question about a permission that nobody can have: its answer would mislead."""
+    whole = f"{permission}.{environment}" if environment else permission
+    known = {"approve", "release.create", *FOUNDER_PERMISSIONS}
+    known |= {f"{verb}.{name}" for verb in ("deploy", "approve") for name in names}
+    if whole not in known:
+        raise Refused(
+            "policy.permission.unknown",
+            f"permission {whole[:80]}",
+            expected=", ".join(sorted(known)),
+            found="none of that name",
+            remedy="name a permission, like: surefoot who-can deploy production",
+        )
 
 
 @operation("definition show", "GET", "/definition", AtArguments)

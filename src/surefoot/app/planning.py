@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from surefoot.app.desired import declared, desired_of, fleet_of, settings_of
@@ -12,7 +14,7 @@ from surefoot.core.errors import Refused
 from surefoot.core.governance import EnvironmentPolicy
 from surefoot.core.manifest import Manifest
 from surefoot.core.plan import Plan, Settings
-from surefoot.core.target import Plain, Step
+from surefoot.core.target import Observation, Plain, Step
 from surefoot.core.world import Environment, World
 from surefoot.engine.planner import Wanted, make_plan
 from surefoot.trust.digest import Digest
@@ -57,9 +59,10 @@ def plan_for(app: App, ask: Ask) -> Plan:
     policy = app.read(
         lambda w: w.definition.governance.policy(ask.environment, ground.environment.source)
     )
-    desired, explicit = _aims(app, ask, ground, manifest, settings, policy)
     targets = app.targets(ask.environment)
     observed = {name: target.observe() for name, target in targets.items()}
+    desired, explicit = _aims(app, ask, ground, manifest, settings, policy)
+    _check_data_is_safe(ask.environment, explicit, observed)
     smoke = tuple(
         {k: v for k, v in msgspec.to_builtins(check).items() if v is not None}
         for check in definition.pipeline.smoke
@@ -80,6 +83,14 @@ def plan_for(app: App, ask: Ask) -> Plan:
         heads=ground.heads,
     )
     return make_plan(wanted, targets, observed)
+
+
+def _check_data_is_safe(
+    environment: str, explicit: tuple[Step, ...], observed: Mapping[str, Observation]
+) -> None:
+    for step in explicit:
+        if step.action in ("restore", "clone_from") and step.target in observed:
+            environments.check_gone(environment, step.target, observed[step.target].stable)
 
 
 def _aims(
@@ -130,6 +141,14 @@ def _release(world: World, ask: Ask, environment: Environment) -> str:
     if ask.purpose == "rollback":
         return _release_before(world, environment)
     if ask.purpose == "clone":
+        if not environment.source:
+            raise Refused(
+                "environment.source.missing",
+                f"environment {environment.name}",
+                expected="an environment that was declared as a copy of another",
+                found="one of its own",
+                remedy="make a copy: surefoot environment clone NAME TO",
+            )
         return environments.find(world, environment.source).release or _nothing(environment)
     return environment.release or _nothing(environment)
 

@@ -35,18 +35,10 @@ def declare(world: World, names: Mapping[str, bool]) -> list[f.Fact]:
 
 
 def declare_clone(world: World, asker: Asker, source: str, name: str) -> list[f.Fact]:
-    """A new environment like another. Raises `Refused` when there is nothing to copy."""
+    """A new environment like another."""
     require(world, asker, "environment.manage")
     origin = find(world, source)
     check_name(name, "environment")
-    if not origin.release:
-        raise Refused(
-            "environment.empty",
-            f"environment {source}",
-            expected="an environment that was deployed to",
-            found="nothing deployed yet",
-            remedy=f"surefoot deployment request {source} RELEASE",
-        )
     known = world.environments.get(name)
     if known is not None and known.source == source and not known.release:
         # Declared before and never filled: asking again goes on from there.
@@ -74,6 +66,18 @@ def check_gone(name: str, target: str, observed: Mapping[str, object]) -> None:
             expected="a database that is gone or was never there",
             found="one that is there, and would be overwritten by an older backup",
             remedy=f"destroy it first, which keeps a backup: surefoot environment destroy {name}",
+        )
+
+
+def check_deployed(world: World, name: str) -> None:
+    """Refuse an environment that nothing was deployed to yet."""
+    if not find(world, name).release:
+        raise Refused(
+            "environment.empty",
+            f"environment {name}",
+            expected="an environment that was deployed to",
+            found="nothing deployed yet",
+            remedy=f"surefoot deployment request {name} RELEASE",
         )
 
 

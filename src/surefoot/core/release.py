@@ -29,11 +29,12 @@ def find(world: World, version: str) -> Release:
     """A registered release by version or digest. Raises `Refused("release.unknown")`."""
     found = world.releases.get(version) or world.release_by_digest(version)
     if found is None:
+        known = ", ".join(sorted(world.releases)[-5:]) or "no release yet"
         raise Refused(
             "release.unknown",
-            f"release {version[:80]}",
+            f"release {version[:80]}" if version else "release",
             expected="a registered release",
-            found=", ".join(sorted(world.releases)) or "no release yet",
+            found=known if version else f"none named; there is {known}",
             remedy="see: surefoot release list",
         )
     return found

@@ -68,11 +68,20 @@ class Parser(argparse.ArgumentParser):
         """Usage errors end with status 2."""
         text = _suggested(message)
         unknown = message.partition("unrecognized arguments: ")[2].split(" ")[0].split("=")[0]
-        near = difflib.get_close_matches(unknown, list(self._every_option()), 1)
+        near = difflib.get_close_matches(unknown, self.every_option(), 1)
         if unknown.startswith("-") and near:
             text = f"unknown option {unknown}; did you mean {near[0]}?"
         sys.stderr.write(f"{self.prog}: {text}\nsee: {self.prog} --help\n")
         raise SystemExit(USAGE_STATUS)
+
+    def every_option(self) -> list[str]:
+        """Names of all options, those of the commands below included."""
+        found = [name for action in self._actions for name in action.option_strings]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for sub in action.choices.values():
+                    found += sub.every_option()
+        return found
 
 
 def parser_for(
