@@ -131,6 +131,9 @@ def test_a_freeze_refuses(history: History) -> None:
 
 def test_rules_that_nobody_accepted_go_nowhere(history: History) -> None:
     """A new release needs the rules in force; what ran before may come back under the new ones."""
+    history.tell(*request(history, plan_of(history))())
+    ended = f.DeploymentFinished(deployment=1, environment=ENV, status="succeeded", cause="")
+    history.tell(ended)
     weaker = msgspec.structs.replace(GOVERNANCE, product="changed")
     history.tell(*product.accept_rules(history.world, weaker))
     assert code_of(request(history, plan_of(history))) == "definition.not-accepted"

@@ -195,6 +195,7 @@ def _row(d: Deployment) -> Plain:
 def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
     """A deployment: plan, steps, approvals, what it waits for, who may approve."""
     if arguments.at:
+        app.read(lambda w: deployments.find(w, arguments.number))
         found = app.log.state_at(f"deployment/{arguments.number}", parse_moment(arguments.at))
         if found is None:
             return {"number": arguments.number, "status": "unknown at that time"}
@@ -273,7 +274,7 @@ def approve(app: App, request: Request, arguments: ApproveArguments) -> Plain:
     """Count a verdict that a person signed with their own key over the plan's digest."""
     deployment = app.read(lambda w: _copy(deployments.find(w, arguments.number)))
     content = _envelope_of(deployment, arguments)
-    person, said = _opened(app, deployment, content)
+    person, key, said = _opened(app, deployment, content)
     asker = policy.Asker(type=request.asker.type, id=person or request.asker.id)
     digest = app.blobs.put(content)
     plan = decode_plan(app.blobs.get(deployment.plan))
@@ -284,6 +285,7 @@ def approve(app: App, request: Request, arguments: ApproveArguments) -> Plain:
         person=asker.id,
         verdict=said["verdict"],
         envelope=digest,
+        key=key,
     )
     app.command(
         request,
@@ -335,8 +337,8 @@ def _bad_signature(number: int, found: str) -> Refused:
     )
 
 
-def _opened(app: App, deployment: Deployment, content: bytes) -> tuple[str, dict[str, str]]:
-    """Who signed, and what they said; an enrolled key must hold over exactly this."""
+def _opened(app: App, deployment: Deployment, content: bytes) -> tuple[str, str, dict[str, str]]:
+    """Who signed, with which key, and what; an enrolled key must hold over exactly this."""
     people = app.read(
         lambda w: [
             (person.id, line)
@@ -360,7 +362,8 @@ def _opened(app: App, deployment: Deployment, content: bytes) -> tuple[str, dict
         or said["verdict"] not in ("approve", "reject")
     ):
         raise _bad_signature(deployment.number, f"a signature for deployment {said['deployment']}")
-    return owners[sorted(signers)[0]], {k: str(v) for k, v in said.items()}
+    key = min(signers)
+    return owners[key], key, {k: str(v) for k, v in said.items()}
 
 
 @operation("deployment pause", "POST", "/deployments/{number}/pause", NumberArguments)

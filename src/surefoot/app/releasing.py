@@ -72,6 +72,9 @@ class Releasing:
         repository.verify_commit(commit, keys)
         base = app.read(lambda w: w.definition.commit)
         changed = repository.definition_history(FILE_NAME, base, commit)
+        for found in changed:
+            # An unsigned commit below a signed one may name anybody as its author.
+            require_signer(found, keys)
         return Source(
             commit=commit,
             content=repository.read_file(commit, FILE_NAME),
@@ -126,12 +129,14 @@ class Releasing:
 
     def _contributors(self, app: App, repository: Repository, commit: str) -> set[str]:
         """Everybody who brought in something that protected environments do not run yet."""
-        base = app.read(_base_commit)
-        commits = repository.contributors(base, commit)
         keys = app.read(_keys)
-        for found in commits:
-            require_signer(found, keys)
-        return self._people(app, commits)
+        people: set[str] = set()
+        for base in app.read(_base_commits):
+            commits = repository.contributors(base, commit)
+            for found in commits:
+                require_signer(found, keys)
+            people |= self._people(app, commits)
+        return people
 
     def _people(self, app: App, commits: tuple[Commit, ...]) -> set[str]:
         owners, identities = app.read(lambda w: (_owners(w), _identities(w)))
@@ -319,14 +324,20 @@ def _identities(world: World) -> dict[str, str]:
     return {mark: p.id for p in world.people.people.values() for mark in p.identities}
 
 
-def _base_commit(world: World) -> str:
-    """The commit that every protected environment runs at least; empty from the beginning."""
-    protected = [e for e in world.environments.values() if e.protected and not e.source]
+def _base_commits(world: World) -> list[str]:
+    """The commits that protected environments run; `[""]`, the beginning, when one runs none.
+
+    What one of them lacks is new to it, however long another has it: all of them count.
+    """
+    rules = world.definition.governance.environments
+    protected = [
+        e for e in world.environments.values() if e.protected and (not e.source or e.name in rules)
+    ]
     running = [world.release_by_digest(e.release) for e in protected if e.release]
-    known = [r for r in running if r is not None]
-    if not known or len(known) < len(protected):
-        return ""
-    return min(known, key=lambda r: r.registered_ms).commit
+    known = {r.commit for r in running if r is not None}
+    if not known or len(running) < len(protected) or None in running:
+        return [""]
+    return sorted(known)
 
 
 def _unknown_author(commit: Commit) -> Refused:

@@ -13,7 +13,7 @@ from surefoot.core import facts as f
 from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.plan import Plan, check_parent
-from surefoot.core.world import Deployment, StepState, World
+from surefoot.core.world import Deployment, Environment, Release, StepState, World
 from surefoot.trust.digest import Digest
 
 
@@ -32,12 +32,29 @@ def find(world: World, number: int) -> Deployment:
 
 
 def excluded_people(world: World, plan: Plan, requester: str) -> list[str]:
-    """Everybody who brought something into it: contributors, cutter, requester."""
+    """Everybody who brought something into it: contributors since what runs, cutter, requester."""
     release = world.release_by_digest(plan.release)
     people = {requester}
     if release is not None:
         people |= {*release.contributors, release.cutter}
+        people |= _brought_between(world, plan.environment, release)
     return sorted(policy.behind(world, people))
+
+
+def _brought_between(world: World, environment: str, release: Release) -> set[str]:
+    """Contributors of the releases between what runs there and this one.
+
+    A release names who contributed since what ran when it was cut; when that was taken back, or
+    never came here, their work comes in with this one.
+    """
+    running = world.release_by_digest(world.environments[environment].release)
+    since = running.registered_ms if running else -1
+    return {
+        person
+        for other in world.releases.values()
+        if since < other.registered_ms <= release.registered_ms
+        for person in other.contributors
+    }
 
 
 def request(
@@ -46,7 +63,7 @@ def request(
     """Ask for a plan to be carried out."""
     permission = "environment.manage" if plan.purpose in _MANAGED else f"deploy.{plan.environment}"
     environment = environments.find(world, plan.environment)
-    if plan.purpose not in _MANAGED and environment.source:
+    if plan.purpose not in _MANAGED and _follows_source(world, environment):
         permission = f"deploy.{environment.source}"
     requester = policy.require(world, asker, permission)
     environments.check_idle(world, plan.environment)
@@ -62,6 +79,7 @@ def request(
         )
     rules = world.definition.governance.policy(plan.environment, environment.source)
     _check_order(world, plan, rules.after)
+    _check_return(world, plan)
     _check_freeze(world, plan.environment, label, now_ms)
     _check_governance(world, plan)
     return [
@@ -106,6 +124,33 @@ def _check_order(world: World, plan: Plan, after: str) -> None:
     )
 
 
+def _check_return(world: World, plan: Plan) -> None:
+    """A rollback skips the order of environments, because its release was here before."""
+    if plan.purpose != "rollback":
+        return
+    for done in world.deployments.values():
+        if (
+            done.environment == plan.environment
+            and done.release == plan.release
+            and done.purpose in ("deploy", "rollback", "clone")
+            and done.status in ("succeeded", "stopped")
+        ):
+            return
+    raise Refused(
+        "rollback.release.new",
+        f"release {plan.release_version} to {plan.environment}",
+        expected="a release that ran there before",
+        found="one that never did",
+        remedy=f"deploy it: surefoot deployment request {plan.environment} {plan.release_version}",
+    )
+
+
+def _follows_source(world: World, environment: Environment) -> bool:
+    """Whether a clone has its source's rules; one that is declared by now has its own."""
+    declared = world.definition.governance.environments
+    return bool(environment.source) and environment.name not in declared
+
+
 def _check_freeze(world: World, environment: str, label: str, now_ms: int) -> None:
     freeze = environments.frozen_by(world, environment, now_ms)
     if freeze:
@@ -131,7 +176,7 @@ def _check_governance(world: World, plan: Plan) -> None:
             "definition.not-accepted",
             f"release {plan.release_version} to {plan.environment}",
             expected="rules that somebody accepted who did not write them",
-            found="roles, approvals or environments changed in this release",
+            found="roles, approvals, gates or environments changed in this release",
             remedy=f"look at the change and: surefoot definition accept {release.version}",
         )
 
@@ -165,7 +210,7 @@ def approve(
     own = policy.check_approver(world, deployment, asker, now_ms)
     check_parent(plan, world.heads, label)
     known = next((a for a in deployment.approvals if a.person == asker.id), None)
-    if known is not None and known.verdict == fact.verdict:
+    if known is not None and (known.verdict, known.key) == (fact.verdict, fact.key):
         return []
     return [msgspec.structs.replace(fact, person=asker.id, self_approval=own)]
 
@@ -188,19 +233,35 @@ def void(world: World, plan: Plan, cause: str) -> list[f.Fact]:
 def pause(world: World, asker: policy.Asker, number: int, paused: bool) -> list[f.Fact]:
     """Pause or resume."""
     deployment = find(world, number)
-    source = world.environments[deployment.environment].source
-    policy.require(world, asker, f"deploy.{source or deployment.environment}")
-    if deployment.ended_ms or deployment.paused == paused:
+    environment = world.environments[deployment.environment]
+    place = environment.source if _follows_source(world, environment) else environment.name
+    policy.require(world, asker, f"deploy.{place}")
+    if deployment.ended_ms:
+        raise _ended(deployment)
+    if deployment.paused == paused:
         return []
     kind = f.DeploymentPaused if paused else f.DeploymentResumed
     return [kind(deployment=number, environment=deployment.environment)]
 
 
+def _ended(deployment: Deployment) -> Refused:
+    return Refused(
+        "deployment.ended",
+        f"deployment {deployment.number}",
+        expected="one that has not ended",
+        found=deployment.status,
+        remedy=f"see: surefoot deployment show {deployment.number}",
+    )
+
+
 def cancel(world: World, asker: policy.Asker, number: int) -> list[f.Fact]:
     """Give up a deployment that has not begun, or return one that has."""
     deployment = find(world, number)
-    source = world.environments[deployment.environment].source
-    policy.require(world, asker, f"deploy.{source or deployment.environment}")
+    environment = world.environments[deployment.environment]
+    place = environment.source if _follows_source(world, environment) else environment.name
+    policy.require(world, asker, f"deploy.{place}")
+    if deployment.ended_ms and deployment.status != "void":
+        raise _ended(deployment)
     if deployment.begun_ms:
         raise Refused(
             "deployment.begun",
@@ -222,6 +283,14 @@ def review(world: World, asker: policy.Asker, number: int) -> list[f.Fact]:
     """The later review of a self-approved deployment, by somebody else."""
     deployment = find(world, number)
     person = policy.person_of(world, asker)
+    if not any(a.self_approval for a in deployment.approvals):
+        raise Refused(
+            "deployment.review.nothing",
+            f"deployment {number}",
+            expected="a deployment that somebody approved for themselves",
+            found="none of its approvals is such a one",
+            remedy="nothing is to be reviewed",
+        )
     own = {a.person for a in deployment.approvals if a.self_approval}
     if person.id in own or person.id in deployment.excluded:
         raise Refused(

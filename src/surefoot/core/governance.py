@@ -1,4 +1,4 @@
-"""The rules in force, as the journal holds them: roles, protection, approvals, order, waves.
+"""The rules in force, as the journal holds them: roles, protection, approvals, gates, waves.
 
 Read from the product definition, written into `DefinitionAccepted`; a deployment is judged by
 these and by nothing in a working directory.
@@ -21,7 +21,7 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The rules of one environment."""
+    """The rules of one environment; `masked` is a digest of its masked columns, empty for none."""
 
     protected: bool = False
     after: str = ""
@@ -31,17 +31,25 @@ class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     devices: WavePolicy = WavePolicy()
     freezes: tuple[tuple[int, int, str], ...] = ()
     databases: dict[str, str] = {}
+    addresses: dict[str, str] = {}
+    masked: str = ""
     process: bool = False
     fleet: bool = False
 
 
 class Governance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Roles with their permissions, environments with their rules, and the small-team mode."""
+    """Roles with their permissions, environments with their rules, the gates, the small-team mode.
+
+    `smoke` is a digest of the smoke checks, empty for none.
+    """
 
     product: str = ""
     roles: dict[str, tuple[str, ...]] = {}
     environments: dict[str, EnvironmentPolicy] = {}
     small_team_delay_hours: int = -1
+    release_gates: tuple[str, ...] = ()
+    deploy_gates: tuple[str, ...] = ()
+    smoke: str = ""
 
     def policy(self, environment: str, source: str = "") -> EnvironmentPolicy:
         """The rules of an environment; a clone without an entry of its own has its source's."""

@@ -334,7 +334,7 @@ def eligible_approvers(world: World, deployment: Deployment) -> list[str]:
 
 
 def valid_approvals(world: World, deployment: Deployment) -> list[str]:
-    """Distinct people whose approval counts now: role and a key still held.
+    """Distinct people whose approval counts now: the role, and the key that signed, still held.
 
     A self-approval counts only while the small-team mode is declared.
     """
@@ -342,7 +342,11 @@ def valid_approvals(world: World, deployment: Deployment) -> list[str]:
     counted = []
     for approval in deployment.approvals:
         person = world.people.people.get(approval.person)
-        holds = person and person.keys and deployment.approver_role in person.roles
+        holds = (
+            person is not None
+            and deployment.approver_role in person.roles
+            and (approval.key in person.keys if approval.key else bool(person.keys))
+        )
         own = approval.person in deployment.excluded
         own = own and not (approval.self_approval and small_team)
         if approval.verdict == "approve" and holds and not own:

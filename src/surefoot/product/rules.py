@@ -1,9 +1,19 @@
-"""The rules of a product definition, in the form the journal holds them."""
+"""The rules of a product definition, in the form the journal holds them.
+
+Keeps: whatever a contributor could weaken and no plan shows to its approvers is in here: gates,
+smoke checks, masked columns, where databases are. What may be long is there by its digest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from surefoot.core.governance import EnvironmentPolicy, Governance, WavePolicy
 from surefoot.product.form import Definition, Environment
+from surefoot.trust import canonical
+from surefoot.trust.digest import digest_of
 
 
 def governance_of(definition: Definition) -> Governance:
@@ -13,7 +23,19 @@ def governance_of(definition: Definition) -> Governance:
         roles={name: tuple(sorted(may)) for name, may in definition.roles.items()},
         environments={name: _policy(e) for name, e in definition.environments.items()},
         small_team_delay_hours=definition.small_team.delay_hours if definition.small_team else -1,
+        release_gates=definition.pipeline.release,
+        deploy_gates=definition.pipeline.deploy,
+        smoke=_digest(definition.pipeline.smoke),
     )
+
+
+def _digest(rows: Sequence[object]) -> str:
+    """Digest of a list, empty for an empty one; absent members are left out."""
+    plain = [
+        {k: v for k, v in row.items() if v is not None} if isinstance(row, dict) else row
+        for row in msgspec.to_builtins(rows)
+    ]
+    return digest_of(canonical.encode(plain)) if plain else ""
 
 
 def _policy(environment: Environment) -> EnvironmentPolicy:
@@ -37,6 +59,10 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
         else WavePolicy(),
         freezes=tuple((z.from_ms, z.until_ms, z.reason) for z in environment.freezes),
         databases={name: d.engine for name, d in environment.targets.databases.items()},
+        addresses={
+            name: d.address for name, d in environment.targets.databases.items() if d.address
+        },
+        masked=_digest(sorted(environment.data.masked)),
         process=environment.targets.process is not None,
         fleet=environment.targets.fleet is not None,
     )
