@@ -137,7 +137,7 @@ def test_rules_that_nobody_accepted_go_nowhere(history: History) -> None:
     weaker = msgspec.structs.replace(GOVERNANCE, product="changed")
     history.tell(*product.accept_rules(history.world, weaker))
     assert code_of(request(history, plan_of(history))) == "definition.not-accepted"
-    for purpose in ("rollback", "rebuild", "backup"):
+    for purpose in ("rebuild", "backup", "revert-drift"):
         assert code_of(request(history, plan_of(history, purpose=purpose))) == ""
 
 
