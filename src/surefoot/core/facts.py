@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from surefoot.core import upcast
 from surefoot.core.fact import Fact as Fact
 from surefoot.core.facts_delivery import (
     ApprovalGiven as ApprovalGiven,
@@ -357,6 +358,7 @@ def body_of(fact: Fact) -> Plain:
 
 def fact_of(kind: str, body: Plain) -> Fact:
     """The fact of an entry. Raises `ValueError` for an unknown kind or a body of another form."""
-    if kind not in KINDS:
+    now, form = upcast.present(kind, body)
+    if now not in KINDS:
         raise ValueError(f"unknown kind of fact: {kind}")
-    return msgspec.convert(body, type=KINDS[kind])
+    return msgspec.convert(form, type=KINDS[now])
