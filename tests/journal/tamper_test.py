@@ -49,7 +49,8 @@ def execute(database: Database, sql: str, *values: object) -> None:
         database._writer.execute(sql.replace("%s", "?"), values)
     else:
         assert isinstance(database, PostgresDatabase)
-        database._connection().execute(sql.encode(), values)
+        with database._pool.lend() as connection:
+            connection.execute(sql.encode(), values)
 
 
 def raw(database: Database, index: int) -> bytes:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from surefoot.core.errors import Failed, Refused
 from surefoot.store.database import Database, statement
 from surefoot.store.lease import Leases
-from surefoot.store.postgres import PostgresDatabase
+from surefoot.store.postgres import PostgresDatabase, PostgresSession
+from surefoot.store.postgres_pool import CONNECTIONS_MAX
 from surefoot.store.sqlite import SqliteDatabase
 
 Open = Callable[[], Database]
@@ -137,19 +139,76 @@ def test_exclusive_holds_off_other_processes_on_postgres(postgres_dsn: str) -> N
     two.close()
 
 
+def end_connection(other: PostgresDatabase, session: PostgresSession) -> None:
+    """As a server that restarts does."""
+    (pid,) = session._connection.execute("SELECT pg_backend_pid()").fetchone()  # type: ignore
+    with other.write() as ending:
+        ending._connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
 def test_a_postgres_connection_that_broke_is_opened_again(postgres_dsn: str) -> None:
-    database = PostgresDatabase(postgres_dsn)
+    database, other = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
     put_state(database, "a")
-    with database.read() as session:
-        (pid,) = session._connection.execute("SELECT pg_backend_pid()").fetchone()  # type: ignore
-    other = PostgresDatabase(postgres_dsn)
-    with other.write() as session:
-        session._connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-    with pytest.raises(Failed, match=r"store\.database\.unreachable"):
-        states(database)
+    with pytest.raises(Failed, match=r"store\.database\.unreachable"), database.write() as session:
+        end_connection(other, session)
+        session.rows("lease.holder", name="x")
     assert states(database) == ["a"]
     other.close()
     database.close()
+
+
+def test_a_postgres_connection_that_broke_idle_is_not_used_again(postgres_dsn: str) -> None:
+    database, other = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
+    put_state(database, "a")
+    with database.read() as session:
+        idle = session
+    end_connection(other, idle)
+    assert states(database) == ["a"]
+    other.close()
+    database.close()
+
+
+def test_a_lock_that_was_lost_is_not_taken_for_held(postgres_dsn: str) -> None:
+    database, other = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
+    with pytest.raises(Failed, match=r"store\.database\.unreachable"), database.exclusive("name"):
+        with database.write() as session:
+            held = session
+        end_connection(other, held)
+        with other.exclusive("name"):
+            put_state(database, "b")
+    assert states(database) == []
+    other.close()
+    database.close()
+
+
+def test_more_threads_than_connections_take_turns(postgres_dsn: str) -> None:
+    database = PostgresDatabase(postgres_dsn)
+    with ThreadPoolExecutor(CONNECTIONS_MAX * 3) as pool:
+        list(pool.map(lambda number: put_state(database, f"{number:02d}"), range(60)))
+        found = list(pool.map(lambda _: len(states(database)), range(60)))
+    assert set(found) == {60}
+    with database.read() as session:
+        row = session._connection.execute(  # type: ignore[attr-defined]
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        ).fetchone()
+    assert row[0] <= CONNECTIONS_MAX
+    database.close()
+
+
+def test_a_reader_of_postgres_changes_nothing(postgres_dsn: str) -> None:
+    reader = PostgresDatabase(postgres_dsn, read_only=True)
+    with pytest.raises(Failed, match=r"store\.database\.rights"):
+        states(reader)
+    PostgresDatabase(postgres_dsn).close()
+    assert states(reader) == []
+    with pytest.raises(Failed, match=r"store\.database\.rights"):
+        put_state(reader, "a")
+    reader.close()
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(Refused, match=r"store\.address\.input"):
+        PostgresDatabase("over there")
 
 
 def test_a_server_that_does_not_answer_is_failed() -> None:

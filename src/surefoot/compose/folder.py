@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str = ""
     poll_seconds: int = 300
     heartbeat_seconds: int = 300
+    lease_seconds: int = 30
+    free_bytes_min: int = 64 * 1024 * 1024
 
 
 class FounderKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,13 +133,13 @@ def checkpoint_path(folder: Path, settings: Settings) -> Path:
     return Path(settings.checkpoint) if settings.checkpoint else folder / "checkpoint" / "last"
 
 
-def open_store(folder: Path, settings: Settings) -> Database:
-    """The database of a data folder."""
+def open_store(folder: Path, settings: Settings, *, read_only: bool = False) -> Database:
+    """The database of a data folder; read-only takes no lock and creates nothing."""
     if settings.store:
         from surefoot.store.postgres import PostgresDatabase  # noqa: PLC0415 -- optional extra
 
-        return PostgresDatabase(settings.store)
-    return SqliteDatabase(folder / "store")
+        return PostgresDatabase(settings.store, read_only=read_only)
+    return SqliteDatabase(folder / "store", read_only=read_only)
 
 
 def open_log(
@@ -154,6 +156,7 @@ def open_log(
         signer,
         new_world,
         clock.now_ms,
+        free_bytes_min=settings.free_bytes_min,
         adopt=bool(settings.store),
         fault=fault,
     )

@@ -11,12 +11,10 @@ from typing import Any
 
 import msgspec
 
-from surefoot.compose.folder import checkpoint_path, load_settings, log_key
+from surefoot.compose.folder import checkpoint_path, load_settings, log_key, open_store
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
-from surefoot.store.database import Database
-from surefoot.store.sqlite import SqliteDatabase
 from surefoot.trust.note import VerifierKey
 
 Progress = Callable[[int, int], None]
@@ -25,7 +23,7 @@ Progress = Callable[[int, int], None]
 def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
     """Verify a data folder's journal against its own key and the checkpoint kept outside."""
     settings = load_settings(folder)
-    database = _reader(folder)
+    database = open_store(folder, settings, read_only=True)
     try:
         report = verify.verify_live(
             database,
@@ -70,17 +68,13 @@ def verify_export(
 def export(folder: Path, to: Path, progress: Progress) -> dict[str, Any]:
     """Write the journal as tiles."""
     settings = load_settings(folder)
-    database = _reader(folder)
+    database = open_store(folder, settings, read_only=True)
     try:
         made = tiles.export(database, log_key(folder, settings), to, progress=progress)
     finally:
         database.close()
     plain: dict[str, Any] = msgspec.to_builtins(made)
     return {"folder": str(to), **plain}
-
-
-def _reader(folder: Path) -> Database:
-    return SqliteDatabase(folder / "store", read_only=True)
 
 
 def _plain(report: verify.Report) -> dict[str, Any]:

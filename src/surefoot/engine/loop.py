@@ -20,7 +20,7 @@ from surefoot.store.lease import Leases
 
 _log = logging.getLogger("surefoot.engine")
 
-LEASE_MS = 30_000
+LEASE_SECONDS = 30
 
 
 class Engine:
@@ -36,6 +36,7 @@ class Engine:
         *,
         seal_devices: Callable[[], object] = lambda: None,
         beat_seconds: float = 300.0,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._log = log
         self._effects = effects
@@ -44,6 +45,7 @@ class Engine:
         self._worker = worker
         self._seal_devices = seal_devices
         self._beat_ms = int(beat_seconds * 1000)
+        self._lease_ms = int(lease_seconds * 1000)
         self._stop = threading.Event()
         self._running: dict[str, threading.Thread] = {}
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
@@ -60,20 +62,28 @@ class Engine:
             thread.join(timeout=30)
 
     def _loop(self) -> None:
-        last_beat = self._clock.now_ms()
+        last_beat, told = self._clock.now_ms(), ""
         while not self._stop.is_set():
-            size = 0
             try:
                 size = self._log.size()
+                # A full disk or an alarm stops work before it begins; it goes on by itself.
+                self._log.check_writable()
                 self._seal_devices()
                 self._dispatch()
                 if self._clock.now_ms() - last_beat > self._beat_ms:
                     self._log.heartbeat()
                     last_beat = self._clock.now_ms()
+                self._log.wait_for_change(size, 0.5)
+                told = ""
             except SurefootError as error:
-                _log.error("engine: %s", error)
+                if error.code != told:
+                    _log.error("engine: %s", error)
+                told = error.code
                 self._stop.wait(1.0)
-            self._log.wait_for_change(size, 0.5)
+            except Exception:  # noqa: BLE001 -- the thread's last place, told in the log
+                # A mistake of ours: a loop that ended would leave doors that promise work.
+                _log.exception("engine")
+                self._stop.wait(1.0)
 
     def _dispatch(self) -> None:
         active = self._log.read(
@@ -98,10 +108,14 @@ class Engine:
     def _carry(self, environment: str, number: int) -> None:
         """Carry one deployment forward until it waits or ends, under the environment's lease."""
         name = f"environment/{environment}"
-        fence = self._leases.acquire(name, self._worker, self._clock.now_ms(), LEASE_MS)
+        try:
+            fence = self._leases.acquire(name, self._worker, self._clock.now_ms(), self._lease_ms)
+        except SurefootError as error:
+            _log.error("lease of %s: %s", name, error)
+            return
         if fence is None:
             return
-        keeper = _Keeper(self._leases, self._clock, name, self._worker, fence)
+        keeper = _Keeper(self._leases, self._clock, name, self._worker, fence, self._lease_ms)
         keeper.start()
         try:
             while not self._stop.is_set() and not keeper.lost.is_set():
@@ -121,8 +135,10 @@ class Engine:
 class _Keeper:
     """Renews a lease while an effect takes its time."""
 
-    def __init__(self, leases: Leases, clock: Clock, name: str, worker: str, fence: int) -> None:
-        self._leases, self._clock = leases, clock
+    def __init__(
+        self, leases: Leases, clock: Clock, name: str, worker: str, fence: int, lease_ms: int
+    ) -> None:
+        self._leases, self._clock, self._lease_ms = leases, clock, lease_ms
         self._name, self._worker, self._fence = name, worker, fence
         self._done = threading.Event()
         self.lost = threading.Event()
@@ -134,10 +150,14 @@ class _Keeper:
     def stop(self) -> None:
         self._done.set()
         self._thread.join(timeout=10)
-        self._leases.release(self._name, self._worker, self._fence)
+        try:
+            self._leases.release(self._name, self._worker, self._fence)
+        except SurefootError as error:
+            # The store does not answer: the lease ends by itself.
+            _log.error("lease of %s: %s", self._name, error)
 
     def _renew(self) -> None:
-        while not self._done.wait(LEASE_MS / 3000):
+        while not self._done.wait(self._lease_ms / 3000):
             if not self._renewed():
                 self.lost.set()
                 return
@@ -145,7 +165,7 @@ class _Keeper:
     def _renewed(self) -> bool:
         now_ms = self._clock.now_ms()
         try:
-            return self._leases.renew(self._name, self._worker, self._fence, now_ms, LEASE_MS)
+            return self._leases.renew(self._name, self._worker, self._fence, now_ms, self._lease_ms)
         except SurefootError as error:
             _log.error("lease of %s: %s", self._name, error)
             return False

@@ -28,6 +28,7 @@ from surefoot.journal.source import DatabaseSource
 from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
 from surefoot.trust.entry import Actor, Draft, Entry, Seal
+from surefoot.trust.note import Checkpoint
 
 __all__ = ["Folding", "Log", "Receipt"]
 
@@ -108,6 +109,11 @@ class Log(History, Generic[W]):
                 check_drafts(drafts, actor, request)
                 return self._append(signer, memory, drafts, actor, request)
 
+    def check_writable(self) -> None:
+        """Raise what `transact` would raise before anything changed; for work that precedes it."""
+        with self._mutex:
+            self._writable()
+
     def heartbeat(self) -> Receipt:
         """Seal and checkpoint while idle: bounds the time uncertainty of answers."""
         with self._mutex:
@@ -174,12 +180,22 @@ class Log(History, Generic[W]):
         return self._signer
 
     def _open(self) -> None:
-        """Catch up, compare with the last checkpoints, and sign what a crash left unsigned."""
+        """Catch up, compare with the last checkpoints, and sign what a crash left unsigned.
+
+        The checkpoints are read first: another process may write and sign meanwhile, and what it
+        signed after the look would be missing in what was looked at.
+        """
+        stored = DatabaseSource(self._database).checkpoint()
+        try:
+            last = self._signer.last()
+        except Corrupt as error:
+            self._raise_alarm(error)
+            return
         memory = self._caught_up()
         if self.alarm is not None:
             return
         try:
-            self._compare_last(memory)
+            self._compare_last(memory, last, stored)
         except Corrupt as error:
             self._raise_alarm(error)
             return
@@ -221,10 +237,9 @@ class Log(History, Generic[W]):
         self._size = memory.chain.size
         return memory
 
-    def _compare_last(self, memory: Memory[W]) -> None:
+    def _compare_last(self, memory: Memory[W], last: Checkpoint | None, newest: str | None) -> None:
         """The last signed checkpoints, outside and inside, must be in the tree."""
-        last = self._signer.last()
-        stored = memory.stored_checkpoint(DatabaseSource(self._database), self._signer.verifier)
+        stored = memory.opened(newest, self._signer.verifier)
         if last is None and stored is not None and not self._adopt:
             raise Corrupt(
                 "journal.checkpoint.missing",
@@ -240,7 +255,8 @@ class Log(History, Generic[W]):
         """Sign what was committed by a process that crashed before it signed."""
         size = memory.chain.size
         if size and memory.signed_size != size:
-            stored = memory.stored_checkpoint(DatabaseSource(self._database), signer.verifier)
+            newest = DatabaseSource(self._database).checkpoint()
+            stored = memory.opened(newest, signer.verifier)
             if stored is None or stored.size != size:
                 self._sign(signer, memory)
             memory.signed_size = size
@@ -259,8 +275,9 @@ class Log(History, Generic[W]):
         root = memory.chain.tree.root()
         with self._database.write() as session:
             self._fault("append:before")
-            _store(session, batch)
+            # The head first: a process that lost the lock is told so, and waits for nobody.
             _move_head(session, before, memory.chain.size, root.hex())
+            _store(session, batch)
             self._fault("append:written")
         self._fault("append:committed")
         note = self._sign(signer, memory)

@@ -72,9 +72,8 @@ class Memory(Generic[W]):
         if found != checkpoint.root.hex():
             raise _corrupt("journal.root.differs", subject, checkpoint.root.hex(), found)
 
-    def stored_checkpoint(self, source: Source, key: VerifierKey) -> Checkpoint | None:
-        """The newest checkpoint in the database, compared. Raises `Corrupt`."""
-        note = source.checkpoint()
+    def opened(self, note: str | None, key: VerifierKey) -> Checkpoint | None:
+        """A checkpoint from the database, opened and compared. Raises `Corrupt`."""
         if note is None:
             return None
         try:

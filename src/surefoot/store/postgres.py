@@ -1,8 +1,9 @@
 """The database for many processes: PostgreSQL through psycopg 3.
 
-Keeps: one connection a thread; `exclusive` is a session advisory lock, so it outlives the
-transactions under it and ends with the connection. A connection that broke is opened anew by the
-next transaction. Does not: retry a transaction. `synchronous_commit` is on for durable writes.
+Keeps: a thread's nested blocks share one connection; `exclusive` is a session advisory lock, so it
+outlives the transactions under it and ends with the connection. A connection that broke is left
+behind with the block that used it. Does not: retry a transaction. `synchronous_commit` is on for
+durable writes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from surefoot.core.errors import Corrupt, Failed, SurefootError
+from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
 from surefoot.store.database import Row, Value, schema, statement
+from surefoot.store.postgres_pool import Pool
 
-_TIMEOUT_SECONDS = 10
+_RIGHTS = (errors.UndefinedTable, errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
 _SCHEMA_LOCK = 0x5AFEF007
 
 
@@ -54,35 +56,41 @@ class PostgresDatabase:
 
     kind = "postgres"
 
-    def __init__(self, dsn: str) -> None:
-        """Connect and create what is missing. Raises `Failed` when it does not answer."""
-        self._dsn = dsn
+    def __init__(self, dsn: str, *, read_only: bool = False) -> None:
+        """Connect and create what is missing; read-only creates and changes nothing.
+
+        Raises `Refused("store.address.input")` for no address, `Failed` when nothing answers.
+        """
+        try:
+            self._pool = Pool(dsn, read_only=read_only)
+        except psycopg.ProgrammingError:
+            raise _no_address() from None
         self._mutex = threading.RLock()
         self._write = threading.RLock()
         self._names: dict[str, threading.RLock] = {}
-        self._own = threading.local()
-        self._all: list[tuple[threading.Thread, psycopg.Connection]] = []
-        with _translated(), self._connection().transaction():
-            connection = self._connection()
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
-            for script in schema(self.kind):
-                connection.execute(script.encode())
+        with _translated(), self._pool.lend() as connection, connection.transaction():
+            if not read_only:
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+                for script in schema(self.kind):
+                    connection.execute(script.encode())
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[PostgresSession]:
         """A transaction that may change rows."""
-        with self._write, _translated():
-            connection = self._connection()
-            with connection.transaction():
-                if not durable:
-                    connection.execute("SET LOCAL synchronous_commit TO off")
-                yield PostgresSession(connection)
+        with (
+            self._write,
+            _translated(),
+            self._pool.lend() as connection,
+            connection.transaction(),
+        ):
+            if not durable:
+                connection.execute("SET LOCAL synchronous_commit TO off")
+            yield PostgresSession(connection)
 
     @contextmanager
     def read(self) -> Iterator[PostgresSession]:
         """A transaction that only looks, at one moment."""
-        with _translated():
-            connection = self._connection()
+        with _translated(), self._pool.lend() as connection:
             if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 yield PostgresSession(connection)
                 return
@@ -96,14 +104,12 @@ class PostgresDatabase:
         number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         with self._mutex:
             lock = self._names.setdefault(name, threading.RLock())
-        with lock:
-            with _translated():
-                connection = self._connection()
-                connection.execute("SELECT pg_advisory_lock(%s)", (number,))
+        with lock, _translated(), self._pool.lend() as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", (number,))
             try:
                 yield
             finally:
-                self._give_up(connection, number)
+                _give_up(connection, number)
 
     def free_bytes(self) -> int | None:
         """None: the disk is the database server's."""
@@ -111,36 +117,25 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Close all connections; their locks end with them."""
-        with self._mutex:
-            for _, connection in self._all:
-                connection.close()
-            self._all.clear()
-            self._own = threading.local()
+        self._pool.close()
 
-    def _connection(self) -> psycopg.Connection:
-        found: psycopg.Connection | None = getattr(self._own, "connection", None)
-        if found is None or found.closed:
-            found = psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=_TIMEOUT_SECONDS, prepare_threshold=3
-            )
-            self._own.connection = found
-            with self._mutex:
-                self._drop_dead()
-                self._all.append((threading.current_thread(), found))
-        return found
 
-    def _drop_dead(self) -> None:
-        for thread, connection in self._all:
-            if not thread.is_alive():
-                connection.close()
-        self._all = [one for one in self._all if one[0].is_alive() and not one[1].closed]
+def _give_up(connection: psycopg.Connection, number: int) -> None:
+    """A broken connection has already lost its lock; closing it makes sure."""
+    try:
+        connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+    except psycopg.Error:
+        connection.close()
 
-    def _give_up(self, connection: psycopg.Connection, number: int) -> None:
-        """A broken connection has already lost its lock; closing it makes sure."""
-        try:
-            connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
-        except psycopg.Error:
-            connection.close()
+
+def _no_address() -> Refused:
+    return Refused(
+        "store.address.input",
+        "address of the store",
+        expected="a connection string like postgresql://user@host/database",
+        found="another string",
+        remedy="correct --store, or store in settings.json",
+    )
 
 
 @contextmanager
@@ -169,6 +164,14 @@ def _error(error: psycopg.Error) -> SurefootError | psycopg.Error:
             expected="a readable database",
             found=found,
             remedy="stop, keep a copy of the files, and restore a verified backup",
+        )
+    if isinstance(error, _RIGHTS):
+        return Failed(
+            "store.database.rights",
+            "PostgreSQL database",
+            expected="the tables of an installation, and the right to use them",
+            found=found,
+            remedy="check the address and the user; surefoot init makes the tables",
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return Failed(
