@@ -134,7 +134,7 @@ def test_an_approval_counts_no_more_when_its_key_is_revoked(history: History) ->
 
     history.tell(f.KeyRevoked(person="pia", fingerprint=fingerprint(second)))
     assert policy.valid_approvals(history.world, deployment) == ["quin"]
-    found = progress.next_effect(history.world, plan, history.now_ms, "w", _never)
+    found = progress.next_effect(history.world, plan, history.now_ms, _never)
     assert (found.what, found.cause) == ("wait", "1 more approval")
 
     approve(history, plan, "pia", fingerprint(key_line("pia")))

@@ -106,9 +106,7 @@ class Walk:
         return self.waves.get(key, Wave(status="running", reason="no sealed report yet"))
 
     def next(self) -> Next:
-        return progress.next_effect(
-            self.history.world, self.plan, self.history.now_ms, "w", self.judge
-        )
+        return progress.next_effect(self.history.world, self.plan, self.history.now_ms, self.judge)
 
     def claim(self, found: Next) -> int:
         self.history.tell(

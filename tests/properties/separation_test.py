@@ -247,7 +247,7 @@ class Separation(RuleBasedStateMachine):
         def wave(*_: object) -> progress.Wave:
             return progress.Wave(status="passed", reason="")
 
-        found = progress.next_effect(self.world, plan, now_ms, "w", wave)
+        found = progress.next_effect(self.world, plan, now_ms, wave)
         if found.what == "act" and self.tell(
             lambda: progress.claim(self.world, plan, found, "w", now_ms, wave)
         ):

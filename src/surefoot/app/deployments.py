@@ -207,7 +207,7 @@ def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
 
 def _progress(app: App, deployment: Deployment, plan: Plan) -> Plain:
     def live(world: World) -> tuple[str, list[str], int, Plain]:
-        found = progress.next_effect(world, plan, app.clock.now_ms(), "", judge)
+        found = progress.next_effect(world, plan, app.clock.now_ms(), judge)
         waiting = found.cause if found.what == "wait" and not deployment.ended_ms else ""
         books = world.devices.get(deployment.environment)
         waves = books.waves.get(str(deployment.number), {}) if books else {}

@@ -13,7 +13,7 @@ from surefoot.core import facts as f
 from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.plan import Plan, check_parent
-from surefoot.core.world import Deployment, Environment, Release, StepState, World
+from surefoot.core.world import Deployment, Environment, Release, World
 from surefoot.trust.digest import Digest
 
 
@@ -303,8 +303,3 @@ def review(world: World, asker: policy.Asker, number: int) -> list[f.Fact]:
     return [
         f.ReviewRecorded(deployment=number, environment=deployment.environment, person=person.id)
     ]
-
-
-def step_of(world: World, number: int, step: str) -> StepState:
-    """A step's state."""
-    return find(world, number).steps[step]

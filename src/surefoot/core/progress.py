@@ -50,7 +50,7 @@ JudgeWave = Callable[[World, Deployment, PlannedStep | None], Wave]
 """Judges the wave of an `await` or `hold` step; without a step, a stopped rollout's return."""
 
 
-def next_effect(world: World, plan: Plan, now_ms: int, worker: str, judge: JudgeWave) -> Next:
+def next_effect(world: World, plan: Plan, now_ms: int, judge: JudgeWave) -> Next:
     """What to do now for a deployment. Pure: ask as often as you like."""
     deployment = find(world, plan.deployment)
     if deployment.ended_ms:
@@ -147,11 +147,9 @@ def _all(scope: set[str], plan: Plan) -> bool:
     return len(scope) == len(plan.steps)
 
 
-def check_still(
-    world: World, plan: Plan, found: Next, worker: str, now_ms: int, judge: JudgeWave
-) -> None:
+def check_still(world: World, plan: Plan, found: Next, now_ms: int, judge: JudgeWave) -> None:
     """Refuse when what was found to be next no longer is."""
-    again = next_effect(world, plan, now_ms, worker, judge)
+    again = next_effect(world, plan, now_ms, judge)
     if again != found:
         raise Refused(
             "step.claim.moved",
@@ -166,7 +164,7 @@ def claim(
     world: World, plan: Plan, found: Next, worker: str, now_ms: int, judge: JudgeWave
 ) -> list[f.Fact]:
     """Claim what was found to be next; refuse when it no longer is."""
-    check_still(world, plan, found, worker, now_ms, judge)
+    check_still(world, plan, found, now_ms, judge)
     if not find(world, plan.deployment).begun_ms:
         check_parent(plan, world.heads, f"deployment {plan.deployment}")
     return [

@@ -111,9 +111,7 @@ class Effects:
         return self._log.read(lambda w: msgspec.structs.replace(deployments.find(w, number)))
 
     def _next(self, plan: Plan) -> progress.Next:
-        return self._log.read(
-            lambda w: progress.next_effect(w, plan, self._clock.now_ms(), self._worker, judge)
-        )
+        return self._log.read(lambda w: progress.next_effect(w, plan, self._clock.now_ms(), judge))
 
     def look(self, number: int) -> progress.Next:
         """What is next, changing nothing."""
@@ -244,7 +242,7 @@ class Effects:
         )
 
     def _check_still(self, world: World, plan: Plan, found: progress.Next) -> None:
-        progress.check_still(world, plan, found, self._worker, self._clock.now_ms(), judge)
+        progress.check_still(world, plan, found, self._clock.now_ms(), judge)
 
     def _judge(self, plan: Plan, found: progress.Next) -> None:
         """Record what the sealed counters say, unless they said something else meanwhile."""
