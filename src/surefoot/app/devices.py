@@ -51,6 +51,7 @@ class DeviceArguments(Arguments, frozen=True, kw_only=True):
 @operation("device enrol", "POST", "/environments/{name}/devices", EnrolArguments)
 def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
     """Admit devices; their tokens are kept as hashes."""
+    app.ready()
     app.read(lambda w: policy.require(w, request.asker, "device.manage"))
     app.read(lambda w: environments.find(w, arguments.name))
     fresh = [

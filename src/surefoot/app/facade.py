@@ -7,10 +7,12 @@ authenticated is written down, at most once a second per person, the rest as a c
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
+from surefoot.app.draft import Draft, Source
+from surefoot.app.jobs import Jobs, Report
 from surefoot.app.operation import Request
 from surefoot.core import facts as f
 from surefoot.core import manifest as manifests
@@ -21,7 +23,10 @@ from surefoot.engine.clock import Clock
 from surefoot.engine.effects import Effects, draft
 from surefoot.journal.log import Log, Receipt
 from surefoot.product import Definition, parse_definition
+from surefoot.secrets.embedded import SecretMetadata
+from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
+from surefoot.store.device import DeviceSummary, NewDevice
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor
 
@@ -34,44 +39,66 @@ _REFUSALS_EACH_MS = 1000
 class Secrets(Protocol):
     """The provider of secrets."""
 
-    def set(self, environment: str, name: str, value: Any) -> Any: ...
-    def list(self, environment: str) -> Any: ...
+    def set(self, environment: str, name: str, value: SecretText) -> int:
+        """Keep a new version of a secret; its number."""
+
+    def newest(self, environment: str) -> Mapping[str, SecretMetadata]:
+        """The newest version of each secret, by name."""
 
 
-class Parts:
-    """Everything the composition gives the application; plain attributes, set once."""
+class Fleet(Protocol):
+    """The registry of devices."""
 
-    folder: Path
+    def enrol(self, environment: str, devices: Iterable[NewDevice]) -> int:
+        """Admit devices; how many are new."""
+
+    def page(self, environment: str, after: str, limit: int) -> Sequence[DeviceSummary]:
+        """Devices after a name."""
+
+    def find(self, environment: str, device: str) -> DeviceSummary | None:
+        """One device."""
+
+    def timeline(self, environment: str, device: str) -> Sequence[bytes]:
+        """A device's reports, newest first."""
+
+
+class Building(Protocol):
+    """What turns commits into definitions and drafts of releases."""
+
+    def definition_of(self, app: App, ref: str) -> Source:
+        """The definition at a commit, with its authors."""
+
+    def draft(self, app: App, asker: str, version: str, ref: str, report: Report) -> Draft:
+        """Build every component and run the release's gates."""
+
+    def again(self, app: App, release: str, report: Report) -> int:
+        """Build a release again; how many components are identical."""
+
+
+@dataclass(kw_only=True)
+class App:
+    """See the module. What the composition gives is set once."""
+
     log: Log[World]
     blobs: FileBlobs
     clock: Clock
     effects: Effects
     targets: Callable[[str], Mapping[str, Target]]
-    secrets: Any
-    fleet: Any
-    builder: Any
-    jobs: Any
-    checkpoints: Any
+    secrets: Secrets
+    fleet: Fleet
+    builder: Building
+    jobs: Jobs
     log_key: str
-    repository: Path
     identity_salt: bytes
     runner: Actor
     addresses: Callable[[str], Plain]
-    keep_draft: Callable[[Any], None]
-    find_draft: Callable[[str], Any]
+    keep_draft: Callable[[Draft], None]
+    find_draft: Callable[[str], Draft | None]
     address: Callable[[str, str], str]
     secrets_prepare: Callable[[str], None]
     verify_journal: Callable[[], Plain]
-
-
-class App(Parts):
-    """See the module."""
-
-    def __init__(self, parts: Mapping[str, Any]) -> None:
-        for name, part in parts.items():
-            setattr(self, name, part)
-        self._refused: dict[str, tuple[int, int]] = {}
-        self._guard = threading.Lock()
+    _refused: dict[str, tuple[int, int]] = field(init=False, default_factory=dict)
+    _guard: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     # -- commands ---------------------------------------------------------------------------------
 
@@ -88,6 +115,10 @@ class App(Parts):
         except Refused as refused:
             self.note_refusal(request, refused)
             raise
+
+    def ready(self) -> None:
+        """Refuse work before it begins when its outcome could not be written down."""
+        self.log.check_writable()
 
     def actor(self, request: Request) -> Actor:
         """The journal's actor for a request."""
@@ -121,19 +152,6 @@ class App(Parts):
     def definition(self, digest: str) -> Definition:
         """A product definition by the digest of its file."""
         return parse_definition(self.blobs.get(Digest(digest)))
-
-    def definition_in_force(self) -> Definition:
-        """The accepted definition. Raises `Refused("definition.missing")` before the first."""
-        digest = self.read(lambda w: w.definition.digest)
-        if not digest:
-            raise Refused(
-                "definition.missing",
-                "product definition",
-                expected="an accepted definition",
-                found="none yet",
-                remedy="commit surefoot.yaml and: surefoot definition accept COMMIT",
-            )
-        return self.definition(digest)
 
     def manifest(self, release: str) -> manifests.Manifest:
         """A release's manifest by its digest."""

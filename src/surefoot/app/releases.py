@@ -7,10 +7,11 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app.draft import Draft
 from surefoot.app.facade import App
+from surefoot.app.jobs import Report
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
-from surefoot.app.releasing import Draft
 from surefoot.core import facts as f
 from surefoot.core import manifest as manifests
 from surefoot.core import policy
@@ -49,14 +50,14 @@ class VersionArguments(Arguments, frozen=True, kw_only=True):
 @operation("release build", "POST", "/releases/builds", BuildArguments)
 def build(app: App, request: Request, arguments: BuildArguments) -> Plain:
     """Build a release's components from a commit and run its gates; answers with a job."""
+    app.ready()
     try:
         app.read(lambda w: releases.check_new(w, request.asker, arguments.version))
     except Refused as refused:
         app.note_refusal(request, refused)
         raise
 
-    def work(report: object) -> Plain:
-        assert callable(report)
+    def work(report: Report) -> Plain:
         try:
             draft = app.builder.draft(
                 app, request.asker.id, arguments.version, arguments.commit, report
@@ -112,8 +113,7 @@ def rebuild(app: App, request: Request, arguments: VersionArguments) -> Plain:
     app.read(lambda w: policy.require(w, request.asker, "release.create"))
     digest = app.read(lambda w: releases.find(w, arguments.version).digest)
 
-    def work(report: object) -> Plain:
-        assert callable(report)
+    def work(report: Report) -> Plain:
         return {"version": arguments.version, "identical": app.builder.again(app, digest, report)}
 
     return {"job": app.jobs.start(request.asker.id, work)}
@@ -122,8 +122,7 @@ def rebuild(app: App, request: Request, arguments: VersionArguments) -> Plain:
 @operation("job show", "GET", "/jobs/{job}", JobArguments)
 def show_job(app: App, request: Request, arguments: JobArguments) -> Plain:
     """A job's state, its new lines, and in the end its result or error."""
-    answer: Plain = app.jobs.show(arguments.job, arguments.after)
-    return answer
+    return app.jobs.show(arguments.job, arguments.after)
 
 
 @operation("release register", "POST", "/releases", RegisterArguments)

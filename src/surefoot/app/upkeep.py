@@ -96,6 +96,7 @@ def lift_freeze(app: App, request: Request, arguments: LiftArguments) -> Plain:
 @operation("secret set", "PUT", "/environments/{name}/secrets/{secret}", SecretArguments)
 def set_secret(app: App, request: Request, arguments: SecretArguments) -> Plain:
     """Give a secret a new version; the value is encrypted at once and never shown again."""
+    app.ready()
     app.read(lambda w: policy.require(w, request.asker, "secret.set"))
     app.read(lambda w: environments.find(w, arguments.name))
     try:
@@ -114,7 +115,7 @@ def set_secret(app: App, request: Request, arguments: SecretArguments) -> Plain:
 
 
 def _set_secret(app: App, request: Request, environment: str, name: str, value: SecretText) -> int:
-    version = int(app.secrets.set(environment, name, value))
+    version = app.secrets.set(environment, name, value)
     fingerprint = app.secrets.newest(environment)[name].fingerprint
     fact = f.SecretSet(environment=environment, name=name, version=version, fingerprint=fingerprint)
 
