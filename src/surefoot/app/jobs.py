@@ -14,6 +14,9 @@ from surefoot.core.target import Plain
 
 _log = logging.getLogger("surefoot.jobs")
 
+Report = Callable[[str], None]
+"""Takes one line of progress."""
+
 LINES_MAX = 5000
 JOBS_MAX = 200
 
@@ -46,7 +49,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._guard = threading.Lock()
 
-    def start(self, owner: str, work: Callable[[Callable[[str], None]], Plain]) -> str:
+    def start(self, owner: str, work: Callable[[Report], Plain]) -> str:
         """Begin work, which gets a function to report lines with; returns the job's id."""
         with self._guard:
             if sum(j.status == "running" for j in self._jobs.values()) >= 4:
@@ -90,7 +93,7 @@ class Jobs:
             answer["result"] = job.result
         return answer
 
-    def _run(self, job: Job, work: Callable[[Callable[[str], None]], Plain]) -> None:
+    def _run(self, job: Job, work: Callable[[Report], Plain]) -> None:
         def report(text: str) -> None:
             if len(job.lines) < LINES_MAX:
                 job.lines.append(

@@ -244,5 +244,5 @@ def accept_definition(app: App, request: Request, arguments: AcceptArguments) ->
         "digest": digest,
         "commit": source.commit,
         "accepted_by": policy_check.id,
-        "environments": sorted(protected),
+        "environments": [*sorted(protected)],
     }

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from surefoot.app.draft import Draft, Source
 from surefoot.app.facade import App
+from surefoot.app.jobs import Report
 from surefoot.app.people import commitment
 from surefoot.core import facts as f
 from surefoot.core import fold
@@ -30,25 +32,6 @@ from surefoot.supply.order import BuildOrder, BuiltComponent
 from surefoot.supply.repository import Repository, require_signer
 from surefoot.targets.database.migration import describe
 from surefoot.trust.digest import Digest, digest_of
-
-MakeGates = Callable[[Path, str], Mapping[str, Gate]]
-Report = Callable[[str], None]
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A definition as it stands in a signed commit, and the people who changed it."""
-
-    commit: str
-    content: bytes
-    authors: tuple[str, ...]
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest that waits for its cutter's signature, with the judgement of its gates."""
-
-    manifest: bytes
-    gates: tuple[f.GateResult, ...]
-    evidence: tuple[Digest, ...]
 
 
 class Releasing:

@@ -20,9 +20,10 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     releases,
     upkeep,
 )
+from surefoot.app.draft import Draft
 from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
-from surefoot.app.releasing import Draft, Releasing
+from surefoot.app.releasing import Releasing
 from surefoot.app.upkeep import note_read
 from surefoot.compose.folder import (
     checkpoint_path,
@@ -90,7 +91,7 @@ class Installation:
             self.worker,
             fault=fault,
         )
-        self.app = App(self._parts())
+        self.app = self._app()
         leases = Leases(self.database)
         if not self.settings.store:
             # SQLite's folder is locked by this process: whoever held a lease before is dead.
@@ -116,31 +117,29 @@ class Installation:
         """Release the folder."""
         self.database.close()
 
-    def _parts(self) -> dict[str, Any]:
-        return {
-            "folder": self.folder,
-            "log": self.log,
-            "blobs": self.blobs,
-            "clock": self.clock,
-            "effects": self.effects,
-            "targets": self.targets,
-            "secrets": self.secrets,
-            "fleet": self.registry,
-            "builder": Releasing(
+    def _app(self) -> App:
+        return App(
+            log=self.log,
+            blobs=self.blobs,
+            clock=self.clock,
+            effects=self.effects,
+            targets=self.targets,
+            secrets=self.secrets,
+            fleet=self.registry,
+            builder=Releasing(
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates
             ),
-            "jobs": Jobs(self.clock.now_ms, self.clock.token),
-            "log_key": log_key(self.folder, self.settings),
-            "repository": Path(self.settings.repository),
-            "identity_salt": seed(self.folder, "identity-salt"),
-            "runner": self.runner,
-            "keep_draft": self._keep_draft,
-            "find_draft": self._find_draft,
-            "address": self.address,
-            "addresses": self.addresses,
-            "secrets_prepare": self.prepare_secrets,
-            "verify_journal": self.verify,
-        }
+            jobs=Jobs(self.clock.now_ms, self.clock.token),
+            log_key=log_key(self.folder, self.settings),
+            identity_salt=seed(self.folder, "identity-salt"),
+            runner=self.runner,
+            keep_draft=self._keep_draft,
+            find_draft=self._find_draft,
+            address=self.address,
+            addresses=self.addresses,
+            secrets_prepare=self.prepare_secrets,
+            verify_journal=self.verify,
+        )
 
     # -- targets ----------------------------------------------------------------------------------
 
