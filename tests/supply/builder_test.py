@@ -301,3 +301,48 @@ def test_what_a_crashed_build_left_behind_does_not_reach_the_next(work, builder,
     leftover.chmod(0o500)
     with pytest.raises(Refused, match="missing"):
         builder.build(ORDER, _commit(work, ""))
+
+
+def test_a_build_sees_no_key_and_writes_nowhere_else(tmp_path):
+    """A build is somebody's code: it must not become the installation."""
+    if build.isolation().files != "own":
+        pytest.skip("this system allows no mount namespace")
+    data = tmp_path / "data"
+    work = data / "builds" / "work" / "api"
+    secret = data / "keys" / "runner"
+    for folder in (work / "source", secret.parent, data / "drafts"):
+        folder.mkdir(parents=True)
+    secret.write_text("the key")
+    tries = f"""
+        cat {secret}
+        cat ../../../../keys/runner
+        echo forged > {data}/drafts/forged
+        umount {data}; unshare -r -m umount {data}
+        cat {secret}
+        echo changed > {tmp_path}/beside
+        echo built > ../built
+        echo scratch > /tmp/scratch && cat /tmp/scratch
+    """
+    fence = build.Fence(str(work), (str(data), *build.private_folders(["sh"])))
+    command = ["sh", "-c", textwrap.dedent(tries)]
+    environment = {"PATH": build.PATH}
+    done = build.run(
+        command, work / "source", environment, 60, build.isolation(), lambda said: None, fence
+    )
+    assert done.exit_status == 0, done.log.decode()
+    assert b"the key" not in done.log and b"scratch" in done.log
+    assert (work / "built").read_text() == "built\n"
+    assert not (tmp_path / "beside").exists()
+    files = {path.name for path in data.rglob("*") if path.is_file()}
+    assert files == {"built", "runner"}
+    assert secret.read_text() == "the key"
+
+
+def test_a_tool_in_a_folder_of_people_is_not_hidden(tmp_path, monkeypatch):
+    tool = tmp_path / "home" / "bin" / "compiler"
+    tool.parent.mkdir(parents=True)
+    tool.touch(mode=0o755)
+    monkeypatch.setattr(build, "PATH", str(tool.parent))
+    monkeypatch.setattr(build, "_PRIVATE", (str(tmp_path / "home"), "/run"))
+    assert build.private_folders(["compiler"]) == ("/run",)
+    assert build.private_folders([]) == (str(tmp_path / "home"), "/run")

@@ -65,6 +65,7 @@ class Gating:
             signer=self._builder_key(),
             now_ms=self.now_ms,
             progress=report,
+            hidden=(self.folder,),
         )
 
     def release_gates(self) -> Mapping[str, Gate]:

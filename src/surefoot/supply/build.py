@@ -1,9 +1,10 @@
 """Runs build and test commands apart from everything else, and looks at the declared tools.
 
-Keeps: a command gets its own folders, a minimal environment, limits and a deadline, and neither
-network nor lasting processes where the system allows it; which isolation was in force is told,
-never assumed; what a command says is bounded.
-Does not: protect the machine from a hostile build that runs as the same user (see
+Keeps: a command gets its own folders, a minimal environment, limits and a deadline; where the
+system allows it, it has neither network nor lasting processes, can write nowhere else, and does not
+see the installation's folder, where keys, drafts and other environments are; which isolation was
+in force is told, never assumed; what a command says is bounded.
+Does not: protect the machine where the system allows none of that (see
 `docs/explanation/build-once.md`), or decide anything about what was built.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import selectors
 import shutil
@@ -18,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +31,7 @@ from surefoot.trust.digest import digest_of_chunks
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 LOG_BYTES_MAX = 1024 * 1024
+_PRIVATE = ("/home", "/root", "/run")
 
 _JAIL = Path(__file__).with_name("jail.py")
 _TOOL_TIMEOUT_SECONDS = 20
@@ -42,16 +45,28 @@ _OPEN_FILES_MAX = 4096
 
 
 class Isolation(msgspec.Struct, frozen=True):
-    """What keeps a command apart. `network` is "none" or "shared", `processes` "own" or "shared";
-    `words` are put before the command."""
+    """What keeps a command apart. `network` is "none" or "shared", `processes` and `files` "own"
+    or "shared"; `words` are put before the command."""
 
     network: str
     processes: str
+    files: str = "shared"
     words: tuple[str, ...] = ()
 
     def record(self) -> dict[str, str]:
         """What was in force, for the provenance."""
-        return {"network": self.network, "processes": self.processes}
+        return {"network": self.network, "processes": self.processes, "files": self.files}
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """Files of a command: the one folder it may write in, and folders it must not see."""
+
+    keep: str = ""
+    hide: tuple[str, ...] = ()
+
+    def word(self) -> str:
+        """As the jail reads it."""
+        return json.dumps({"keep": self.keep, "hide": self.hide})
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -67,12 +82,15 @@ _OWN = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 _USER = "--map-root-user"
 # Best first; the last needs nothing and keeps nothing apart.
 _ISOLATIONS = (
-    Isolation("none", "own", ("unshare", *_OWN)),
-    Isolation("none", "own", ("unshare", _USER, *_OWN)),
-    Isolation("none", "shared", ("unshare", "--net")),
-    Isolation("none", "shared", ("unshare", _USER, "--net")),
+    Isolation("none", "own", "own", ("unshare", *_OWN)),
+    Isolation("none", "own", "own", ("unshare", _USER, *_OWN)),
+    Isolation("none", "own", "shared", ("unshare", *_OWN)),
+    Isolation("none", "own", "shared", ("unshare", _USER, *_OWN)),
+    Isolation("none", "shared", "shared", ("unshare", "--net")),
+    Isolation("none", "shared", "shared", ("unshare", _USER, "--net")),
     Isolation("shared", "shared"),
 )
+_NO_FENCE = Fence()
 
 
 @functools.cache
@@ -85,6 +103,17 @@ def isolation() -> Isolation:
     return _ISOLATIONS[-1]
 
 
+def private_folders(tools: Iterable[str]) -> tuple[str, ...]:
+    """Folders of people, and of sockets: hidden, but where a tool on the path is really there."""
+    found = [shutil.which(name, path=PATH) for name in tools]
+    places = [Path(place).resolve() for place in found if place]
+    return tuple(
+        folder
+        for folder in _PRIVATE
+        if not any(place.is_relative_to(Path(folder).resolve()) for place in places)
+    )
+
+
 def run(
     command: Sequence[str],
     folder: Path,
@@ -92,17 +121,20 @@ def run(
     timeout_seconds: int,
     apart: Isolation,
     say: Callable[[str], None] = lambda _: None,
+    fence: Fence = _NO_FENCE,
 ) -> Result:
     """Run a command in a folder until its end or the deadline, and end all it started.
 
-    A command that cannot be started ends with status 127. `say` hears every few seconds.
+    A command that cannot be started ends with status 127. `say` hears every few seconds. The
+    fence holds where the isolation has files of its own.
     """
     limits = (
         f"cpu_seconds={timeout_seconds},file_bytes={_FILE_BYTES_MAX},data_bytes={_DATA_BYTES_MAX},"
         f"open_files={_OPEN_FILES_MAX},core_bytes=0"
     )
     loopback = "up" if apart.network == "none" else "as-is"
-    jail = [sys.executable, "-I", "-S", str(_JAIL), limits, loopback]
+    files = fence.word() if apart.files == "own" else ""
+    jail = [sys.executable, "-I", "-S", str(_JAIL), limits, loopback, files]
     started = time.monotonic()
     log = _Log()
     try:

@@ -23,7 +23,7 @@ import msgspec
 from surefoot.core.errors import Failed, Refused
 from surefoot.core.target import Blobs, Plain
 from surefoot.supply import archive, build, junit, locks, provenance, sbom
-from surefoot.supply.build import Result
+from surefoot.supply.build import Fence, Result
 from surefoot.supply.order import BuildOrder, BuiltComponent, Inputs, check_order
 from surefoot.supply.repository import Repository, checkout
 from surefoot.trust import canonical
@@ -69,7 +69,8 @@ class _Tests(msgspec.Struct, frozen=True):
 
 
 class Builder:
-    """Builds components of one repository. `now_ms` gives UTC milliseconds; `progress` hears lines.
+    """Builds components of one repository. `now_ms` gives UTC milliseconds; `progress` hears lines;
+    commands do not see the `hidden` folders.
 
     One build of a component runs at a time on a work folder; a second waits for it.
     """
@@ -84,6 +85,7 @@ class Builder:
         signer: Signer,
         now_ms: Callable[[], int],
         progress: Callable[[str], None] = lambda _: None,
+        hidden: Sequence[Path] = (),
     ) -> None:
         self._repository = repository
         self._work = work
@@ -92,6 +94,7 @@ class Builder:
         self._signer = signer
         self._now_ms = now_ms
         self._progress = progress
+        self._hidden = tuple(str(folder.resolve()) for folder in hidden)
 
     def build(self, order: BuildOrder, commit: str) -> BuiltComponent:
         """The component built from the commit: as it was built before, or built now.
@@ -263,7 +266,13 @@ class Builder:
             inputs.order.timeout_seconds,
             build.isolation(),
             lambda said: self._progress(f"{name}: {doing}, {said}"),
+            self._fence(inputs, folders),
         )
+
+    def _fence(self, inputs: Inputs, folders: _Folders) -> Fence:
+        """The component's own folder, and neither the installation's nor people's folders."""
+        private = build.private_folders(tool.name for tool in inputs.tools)
+        return Fence(str(folders.home.parent.resolve()), (*self._hidden, *private))
 
     def _fail(self, order: BuildOrder, done: Result) -> None:
         log = self._blobs.put(done.log)
