@@ -27,6 +27,7 @@ from surefoot.journal.seal import Batch, Folding, check_drafts, write_up
 from surefoot.journal.source import DatabaseSource
 from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
+from surefoot.trust.chain import Chain
 from surefoot.trust.entry import Actor, Draft, Entry, Seal
 from surefoot.trust.note import Checkpoint
 
@@ -130,6 +131,14 @@ class Log(History, Generic[W]):
         """
         with self._mutex:
             return question(self._caught_up().world)
+
+    def prove(self, question: Callable[[Chain], T]) -> T:
+        """Answer from the caught-up tree and heads, under the lock; do not keep them.
+
+        Raises the alarm of a journal that is not sound: nothing is proved from it.
+        """
+        with self._mutex:
+            return question(self._sound().chain)
 
     def size(self) -> int:
         """Leaves in the tree, seals included."""

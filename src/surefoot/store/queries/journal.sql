@@ -49,3 +49,13 @@ SELECT size, note FROM checkpoints WHERE size > :size ORDER BY size LIMIT :limit
 -- name: entries_before
 SELECT idx, raw FROM entries WHERE idx < :before AND stream IS NOT NULL
 ORDER BY idx DESC LIMIT :limit
+
+-- name: leaf_time
+SELECT time_ms FROM entries WHERE idx = :idx
+
+-- name: checkpoint_upto
+SELECT size, note FROM checkpoints WHERE size <= :size ORDER BY size DESC LIMIT 1
+
+-- name: entry_below
+SELECT idx, raw FROM entries WHERE stream = :stream AND time_ms <= :time_ms AND idx < :below
+ORDER BY time_ms DESC, n DESC LIMIT 1
