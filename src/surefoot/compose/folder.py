@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets as randomness
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -37,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str = ""
     poll_seconds: int = 300
     heartbeat_seconds: int = 300
-    lease_seconds: int = 30
+    lease_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     free_bytes_min: int = 64 * 1024 * 1024
 
 
@@ -50,10 +52,12 @@ class FounderKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def private_file(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone can read."""
+    """Write a file that its owner alone can read; others see all of it or none."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(content)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.touch(mode=0o600)
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...]) -> Plain:

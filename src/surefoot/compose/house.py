@@ -1,7 +1,8 @@
 """The server of an installation: its doors built and put on their listeners, until a signal.
 
 Keeps: the folder's lock is taken before a port, and a port before any work; the engine stops before
-the folder is let go.
+the folder is let go. On PostgreSQL several servers may share the folder; each has addresses,
+sessions and background jobs of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.app.operation import OPERATIONS
-from surefoot.compose.installation import Installation
+from surefoot.compose.installation import Installation, opened
 from surefoot.core import policy
 from surefoot.core.world import World
 from surefoot.doors.api.application import api_app
@@ -22,7 +23,7 @@ from surefoot.doors.api.nonce import Nonces
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.doors.front import Front
-from surefoot.doors.serve import Listener, bind_tcp, bind_unix, serve
+from surefoot.doors.serve import Listener, bind_tcp, bind_unix, hold_path, serve
 from surefoot.doors.session import Sessions
 from surefoot.doors.web.application import pages_app
 from surefoot.store.nonce import NonceRows
@@ -88,16 +89,22 @@ class House:
             await self._installation.desk.stop()
 
 
-def run(folder: Path, listen: str, devices: str, *, secure: bool, on_ready: Ready) -> None:
+def run(
+    folder: Path, listen: str, devices: str, unix: str, *, secure: bool, on_ready: Ready
+) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready` gets the addresses: api, socket, devices.
 
+    `unix` is the path of the Unix socket, empty for the folder's own.
     Raises `Refused` for a folder that is none or locked, `Failed` for an address in use.
     """
-    installation = Installation(folder, kill_point(os.environ.get("SUREFOOT_KILL_AT", "")))
-    try:
+    path = Path(unix).absolute() if unix else folder.absolute() / SOCKET_NAME
+    with (
+        opened(folder, kill_point(os.environ.get("SUREFOOT_KILL_AT", ""))) as installation,
+        hold_path(path),
+    ):
         front_socket, address = bind_tcp(listen)
         device_socket, device_address = bind_tcp(devices)
-        unix_socket, unix_address = bind_unix(folder.absolute() / SOCKET_NAME)
+        unix_socket, unix_address = bind_unix(path)
         house = House(installation, address=address, secure=secure)
         listeners = (
             Listener("api", house.front, front_socket, address),
@@ -116,5 +123,3 @@ def run(folder: Path, listen: str, devices: str, *, secure: bool, on_ready: Read
             serve(listeners, lambda: on_ready({item.name: item.address for item in listeners}))
         finally:
             installation.engine.stop()
-    finally:
-        installation.close()

@@ -47,7 +47,7 @@ from surefoot.engine.fleet_books import fact as batch_fact
 from surefoot.engine.loop import Engine
 from surefoot.journal.verify import verify_live
 from surefoot.secrets.embedded import EmbeddedSecrets
-from surefoot.secrets.recipient import Recipient, new_identity
+from surefoot.secrets.recipient import Recipient, new_identity, public_of
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
@@ -178,26 +178,33 @@ class Installation:
             installation_key=SecretText(seed(self.folder, "installation").hex()),
             now_ms=self.clock.now_ms,
             token=self.clock.token,
-            identities=dict(self._identities()),
+            find_identity=self._identity,
             on_read=lambda environment, name, version: note_read(
                 self.app, environment, name, version
             ),
         )
 
-    def _identities(self) -> Iterator[tuple[str, SecretText]]:
-        for path in sorted((self.folder / "keys").glob("runner-*.age")):
-            name = path.stem.removeprefix("runner-")
-            yield name, SecretText(path.read_text())
+    def _identity(self, environment: str) -> SecretText | None:
+        """Read when it is needed: another process on the folder may have made it."""
+        with suppress(FileNotFoundError):
+            return SecretText(self._identity_file(environment).read_text())
+        return None
+
+    def _identity_file(self, environment: str) -> Path:
+        return self.folder / "keys" / f"runner-{environment}.age"
 
     def prepare_secrets(self, environment: str) -> None:
         """Give an environment's runner an identity and its secrets a data key, once."""
-        path = self.folder / "keys" / f"runner-{environment}.age"
-        if path.exists():
-            return
-        identity, public = new_identity()
-        private_file(path, identity.reveal())
-        self.secrets.add_identity(environment, identity)
-        self.secrets.prepare(environment, [Recipient(name=f"runner {environment}", key=public)])
+        with self.database.exclusive("secrets"):
+            identity = self._identity(environment)
+            if identity is None:
+                identity, _ = new_identity()
+                private_file(self._identity_file(environment), identity.reveal())
+            # A crash here leaves an identity without a data key, which the repeat makes.
+            if not SecretRows(self.database).keys(environment):
+                key = public_of(identity)
+                recipient = Recipient(name=f"runner {environment}", key=key)
+                self.secrets.prepare(environment, [recipient])
 
     # -- the rest ---------------------------------------------------------------------------------
 
@@ -273,9 +280,11 @@ def _reports(
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Installation]:
-    """An installation for offline questions, closed at the end."""
-    installation = Installation(folder)
+def opened(
+    folder: Path, fault: Callable[[str], None] = lambda place: None
+) -> Iterator[Installation]:
+    """An installation, closed at the end."""
+    installation = Installation(folder, fault)
     try:
         yield installation
     finally:

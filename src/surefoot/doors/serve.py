@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -80,10 +81,38 @@ def bind_tcp(text: str) -> tuple[socket.socket, str]:
     return bound, f"http://{host}:{bound.getsockname()[1]}"
 
 
+@contextlib.contextmanager
+def hold_path(path: Path) -> Iterator[None]:
+    """Hold a socket's path against other servers, which may share the folder, by a file beside it.
+
+    The kernel gives it back when the process ends, however it ends. Raises
+    `Failed("server.listen.taken")`.
+    """
+    try:
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _taken(str(path), error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Failed(
+            "server.listen.taken",
+            f"address {path}",
+            expected="a socket that no other server has",
+            found="another server's",
+            remedy="name another with --socket",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
 def bind_unix(path: Path) -> tuple[socket.socket, str]:
     """A listening socket at a path, for its owner alone, and its address.
 
-    The caller holds the data folder's lock: a file already there is left from a server that died.
+    The caller holds the path (`hold_path`): a file already there is left from a server that died.
     Raises `Failed("server.listen.taken")`, `Refused` for a path the system cannot hold.
     """
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES_MAX:
@@ -92,7 +121,7 @@ def bind_unix(path: Path) -> tuple[socket.socket, str]:
             f"socket {path}",
             expected=f"a path of at most {_SOCKET_PATH_BYTES_MAX} bytes",
             found=f"{len(os.fsencode(path))} bytes",
-            remedy="use a data folder with a shorter path",
+            remedy="use a data folder with a shorter path, or name a socket with --socket",
         )
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     path.unlink(missing_ok=True)

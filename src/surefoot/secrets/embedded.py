@@ -70,13 +70,19 @@ class SecretStore(Protocol):
         """Environments that have a data key."""
 
 
+def _none(_environment: str) -> SecretText | None:
+    """No other place to look for identities."""
+    return None
+
+
 def _ignore(_environment: str, _name: str, _version: int) -> None:
     """Reads are announced to nobody: for tests and offline recovery only."""
 
 
 class EmbeddedSecrets:
-    """See the module. `identities` maps an environment to its runner's age identity; a process
-    without the identity can set and list, but not open."""
+    """See the module. `identities` maps an environment to its runner's age identity, and
+    `find_identity` is asked for others, which another process may have made; a process without the
+    identity can set and list, but not open."""
 
     def __init__(
         self,
@@ -87,6 +93,7 @@ class EmbeddedSecrets:
         now_ms: Callable[[], int],
         token: Callable[[int], bytes],
         identities: Mapping[str, SecretText] | None = None,
+        find_identity: Callable[[str], SecretText | None] = _none,
         on_read: Callable[[str, str, int], None] = _ignore,
     ) -> None:
         self._store = store
@@ -96,13 +103,10 @@ class EmbeddedSecrets:
         self._now_ms = now_ms
         self._token = token
         self._identities = dict(identities or {})
+        self._find_identity = find_identity
         self._on_read = on_read
 
     # --- keys
-
-    def add_identity(self, environment: str, identity: SecretText) -> None:
-        """Let this process open the environment's secrets from here on."""
-        self._identities[environment] = identity
 
     def prepare(self, environment: str, recipients: Sequence[Recipient]) -> None:
         """Give the environment its first data key. Doing so again changes nothing.
@@ -226,7 +230,7 @@ class EmbeddedSecrets:
     def _data_key(self, environment: str) -> tuple[int, bytes]:
         """The newest data key; without the identity a new one, so that setting needs no reading."""
         newest = self._newest_key(environment)
-        if environment in self._identities:
+        if self._known(environment) is not None:
             return newest.epoch, self._unwrap(newest)
         data_key = self._token(32)
         recipients = _recipients_of(newest)
@@ -262,7 +266,7 @@ class EmbeddedSecrets:
         return keys[-1]
 
     def _identity(self, environment: str) -> SecretText:
-        identity = self._identities.get(environment)
+        identity = self._known(environment)
         if identity is None:
             raise Refused(
                 "secret.read.refused",
@@ -272,6 +276,9 @@ class EmbeddedSecrets:
                 remedy="read where the deployment runs",
             )
         return identity
+
+    def _known(self, environment: str) -> SecretText | None:
+        return self._identities.get(environment) or self._find_identity(environment)
 
     def _unwrap(self, key: KeyRow) -> bytes:
         held = self._identity(key.environment).reveal().decode()

@@ -32,6 +32,11 @@ def new_identity() -> tuple[SecretText, str]:
     return SecretText(str(identity)), str(identity.to_public())
 
 
+def public_of(identity: SecretText) -> str:
+    """The public key of an identity."""
+    return str(pyrage.x25519.Identity.from_str(identity.reveal().decode()).to_public())
+
+
 def checked(recipients: Sequence[Recipient]) -> tuple[Recipient, ...]:
     """The group in order. Raises `Refused("secret.recipients.input")`."""
     count = len(recipients)

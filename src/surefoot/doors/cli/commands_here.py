@@ -43,6 +43,7 @@ HERE = (
             Word("--store", "address of a PostgreSQL database, else SQLite", shown_as="DSN"),
             Word("--checkpoint", "keep the last checkpoint in this file", shown_as="FILE"),
             Word("--poll-seconds", "how long devices sleep between polls", int, 300),
+            Word("--lease-seconds", "until a dead server's work is taken over", int, 30),
             Word("--example", "copy the example product there instead", flag=True),
         ),
         "setup:init",
@@ -67,6 +68,7 @@ HERE = (
             Word(
                 "--devices", "address for devices", default="127.0.0.1:8421", shown_as="HOST:PORT"
             ),
+            Word("--socket", "path of the Unix socket, else in the data folder", shown_as="PATH"),
             Word("--behind-tls", "browsers reach it over TLS, through a proxy", flag=True),
             Word(
                 "--log-level",

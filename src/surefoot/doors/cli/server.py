@@ -22,5 +22,10 @@ def run(options: argparse.Namespace) -> None:
         show.flush()
 
     compose.load("house").run(
-        folder, options.listen, options.devices, secure=options.behind_tls, on_ready=ready
+        folder,
+        options.listen,
+        options.devices,
+        options.socket or "",
+        secure=options.behind_tls,
+        on_ready=ready,
     )

@@ -12,6 +12,7 @@ from surefoot.doors.cli import compose, settings, show, signer
 from surefoot.doors.cli.client import Client
 
 _EXAMPLE = Path("examples") / "thermostat"
+_LEASE_SECONDS_MAX = 600
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".pytest_cache", ".git")
 
 
@@ -30,6 +31,14 @@ def init(options: argparse.Namespace) -> None:
             found="one of them missing",
             remedy="see: surefoot init --help",
         )
+    if not 1 <= options.lease_seconds <= _LEASE_SECONDS_MAX:
+        raise Refused(
+            "init.argument.input",
+            "--lease-seconds",
+            expected=f"1 to {_LEASE_SECONDS_MAX}",
+            found=str(options.lease_seconds),
+            remedy="leave it out for 30",
+        )
     root = compose.load()
     made = root.Settings(
         installation=options.installation or options.product,
@@ -38,6 +47,7 @@ def init(options: argparse.Namespace) -> None:
         store=options.store or "",
         checkpoint=str(Path(options.checkpoint).absolute()) if options.checkpoint else "",
         poll_seconds=options.poll_seconds,
+        lease_seconds=options.lease_seconds,
     )
     keys = tuple(root.FounderKey(**founder) for founder in founders)
     _tell(options, dict(root.initialise(folder.absolute(), made, keys)))
