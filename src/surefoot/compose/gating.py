@@ -53,7 +53,8 @@ class Gating:
     def _manifest(self, release: Digest) -> Manifest:
         return decode_manifest(self.blobs.get(release))
 
-    def _builder_key(self) -> PrivateKey:
+    def builder_key(self) -> PrivateKey:
+        """The key under which builds say what they are."""
         return private_key(seed(self.folder, "builder"))
 
     def builder(self, report: Callable[[str], None]) -> Builder:
@@ -62,7 +63,7 @@ class Gating:
             self.folder / "builds" / "work",
             blobs=self.blobs,
             cache=BuildFolder(self.folder / "builds" / "record"),
-            signer=self._builder_key(),
+            signer=self.builder_key(),
             now_ms=self.now_ms,
             progress=report,
             hidden=(self.folder,),
@@ -98,7 +99,7 @@ class Gating:
         }
 
     def _builder_line(self) -> str:
-        return self._builder_key().public.line()
+        return self.builder_key().public.line()
 
     def steps(self) -> Mapping[str, Callable[[Plan, Step], Outcome]]:
         builders = [parse_public_line(self._builder_line())[0]]

@@ -20,7 +20,6 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     releases,
     upkeep,
 )
-from surefoot.app.draft import Draft
 from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
 from surefoot.app.releasing import Releasing
@@ -33,6 +32,7 @@ from surefoot.compose.folder import (
     private_file,
     seed,
 )
+from surefoot.compose.drafts import Drafts
 from surefoot.compose.gating import Gating
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services
@@ -82,6 +82,7 @@ class Installation:
         self.gating = Gating(
             folder, self.settings, self.blobs, self.log, self.clock.now_ms, self.targets
         )
+        self.drafts = Drafts(folder / "drafts", self.gating.builder_key)
         self.effects = Effects(
             self.log,
             self.blobs,
@@ -133,8 +134,8 @@ class Installation:
             log_key=log_key(self.folder, self.settings),
             identity_salt=seed(self.folder, "identity-salt"),
             runner=self.runner,
-            keep_draft=self._keep_draft,
-            find_draft=self._find_draft,
+            keep_draft=self.drafts.keep,
+            find_draft=self.drafts.find,
             address=self.address,
             addresses=self.addresses,
             secrets_prepare=self.prepare_secrets,
@@ -243,17 +244,6 @@ class Installation:
                     continue
                 rule = partial(_reports, environment, component, events)
                 self.log.transact(rule, self.runner, f"keeper {environment}/{component}")
-
-    def _keep_draft(self, made: Draft) -> None:
-        digest = self.blobs.put(made.manifest)
-        path = self.folder / "drafts" / digest.removeprefix("sha256:")
-        private_file(path, msgspec.json.encode(made))
-
-    def _find_draft(self, digest: str) -> Draft | None:
-        path = self.folder / "drafts" / digest.removeprefix("sha256:")
-        with suppress(FileNotFoundError):
-            return msgspec.json.decode(path.read_bytes(), type=Draft)
-        return None
 
     def verify(self) -> Plain:
         """Verify the whole journal, with a replay of every fact."""

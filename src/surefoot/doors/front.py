@@ -1,7 +1,7 @@
 """The front of the house: one ASGI application that shares a listener between API and pages.
 
 Keeps: every answer carries the security headers and a request id; every request is one line in the
-log, without query, cookie, body or signature; requests beyond the bound are told to come back; the
+log, without query, cookie, body, signature or the token of a login link; requests beyond the bound are told to come back; the
 one-time login link is redeemed here.
 Does not: authenticate, or know an operation.
 """
@@ -77,7 +77,7 @@ class Front:
                 extra={
                     "request": scope["surefoot.request"],
                     "method": scope["method"],
-                    "path": scope["path"][:200],
+                    "path": _logged(scope["path"]),
                     "status": answer.status,
                     "ms": round((time.monotonic() - began) * 1000, 1),
                 },
@@ -102,6 +102,12 @@ class Front:
             return
         header = cookie_header(cookie, secure=self._secure)
         await _text(send, 303, "", {"location": "/", "set-cookie": header})
+
+
+def _logged(path: str) -> str:
+    """The path for the log: a link's token may not be spent yet, whatever the method was."""
+    head, login, _ = path.partition("/login/")
+    return f"{head}/login/..."[:200] if login else path[:200]
 
 
 class _Answer:
