@@ -24,6 +24,7 @@ import pytest
 
 from surefoot.demo import acts
 from surefoot.demo.stage import Stage
+from surefoot.demo.voice import Voice
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
 
@@ -45,7 +46,7 @@ POINTS = int(os.environ.get("CRASH_POINTS", "30"))
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("crash")
-    made = Stage(folder / "stage", ROOT / "examples" / "thermostat", lambda line: print(line))
+    made = Stage(folder / "stage", ROOT / "examples" / "thermostat", Voice())
     try:
         acts.install(made)
         acts.cut(made, "1.0.0")

@@ -40,6 +40,7 @@ ENTRIES = {
     "surefoot.compose.house": "loaded by server run",
     "surefoot.compose.offline": "loaded by journal verify and export",
     "surefoot.demo.run": "loaded by demo",
+    "surefoot.demo.terminal": "loaded by demo on a terminal",
     "surefoot.demo.yours": "loaded by demo --yours",
     "surefoot.doors.cli.main": "the command's entry point",
     "surefoot.doors.cli.reference": "python -m, writes two reference pages",

@@ -6,8 +6,9 @@ import json
 import secrets
 import shutil
 import sys
+from collections import Counter
 
-from surefoot.demo.stage import Answer, Stage, Unexpected
+from surefoot.demo.stage import Answer, Stage, Unexpected, short_digests
 
 PEOPLE = {
     "ann": ("developer", "approver"),
@@ -15,6 +16,7 @@ PEOPLE = {
     "cyn": ("approver",),
     "olga": ("operator",),
 }
+_KINDS = {"infrastructure": "infrastructure value"}
 DEVICES = {"dev": 2, "staging": 4, "production": 50}
 
 
@@ -68,7 +70,7 @@ def cut(stage: Stage, version: str, commit: str = "HEAD") -> Answer:
     """Build, gate, sign and register a release."""
     stage.follow("olga", "release", "create", version, "--commit", commit)
     answer = stage.run("olga", "release", "show", version)
-    stage.say(f"release {version} {answer['digest'][7:19]}: built once, gates passed, signed")
+    stage.voice.good(f"release {version} {answer['digest'][7:19]}: built, gates passed, signed")
     return answer
 
 
@@ -82,49 +84,69 @@ def commit_release(stage: Stage, version: str) -> None:
 def request(stage: Stage, environment: str, *words: str, who: str = "olga") -> Answer:
     """Ask for a deployment; returns the plan as shown."""
     plan = stage.run(who, "deployment", "request", environment, *words)
-    changed = [c for c in plan["changes"] if c["sign"] != "="]
-    shown = ", ".join(f"{c['sign']} {c['subject']}" for c in changed[:6])
-    more = f" and {len(changed) - 6} more" if len(changed) > 6 else ""
-    stage.say(f"plan {plan['deployment']} for {environment}: {shown}{more}")
+    stage.voice.say(f"plan {plan['deployment']} for {environment}: {_changes(plan)}")
     verdict = plan["verdict"]
     if verdict["reversible"]:
-        stage.say("  can be undone at every step")
+        stage.voice.note("can be undone at every step")
+    elif verdict["last_reversible_step"]:
+        stage.voice.note(f"can be undone up to {verdict['last_reversible_step']}; then not,")
+        stage.voice.note(f"because {verdict['why']}")
     else:
-        until = verdict["last_reversible_step"] or "no step"
-        stage.say(f"  can be undone up to {until}: {verdict['why']}")
+        stage.voice.note(f"cannot be undone: {verdict['why']}")
     return plan
+
+
+def _changes(plan: Answer) -> str:
+    """Components by name, and how many of everything else."""
+    changed = [c for c in plan["changes"] if c["sign"] != "="]
+    named = [f"{c['sign']} {c['subject']}" for c in changed if " " not in c["subject"]]
+    rest = Counter(c["subject"].split()[0] for c in changed if " " in c["subject"])
+    counted = [f"{n} {_KINDS.get(kind, kind)}{'s' if n > 1 else ''}" for kind, n in rest.items()]
+    return ", ".join([*named, *counted]) or "nothing"
 
 
 def approve(stage: Stage, number: int, *people: str) -> None:
     """People sign the plan with their own keys."""
     for who in people:
         stage.run(who, "deployment", "approve", str(number), "--yes")
-    stage.say(f"  approved by {' and '.join(people)}, each with their own key")
+    stage.voice.good(f"approved by {' and '.join(people)}, each with their own key")
 
 
 def finish(stage: Stage, number: int, *expected: str) -> Answer:
-    """Follow a deployment to its end, which must be one of the expected."""
+    """Follow a deployment to its end, which must be one of the expected.
+
+    Each step of production is told; of the others only what was not done.
+    """
     seen: set[str] = set()
 
     def ended() -> Answer | None:
         shown = stage.run("olga", "deployment", "show", str(number))
         for step in shown["steps"]:
-            mark = f"{step['id']}:{step['status']}:{step['undo']}"
-            if step["status"] in ("done", "failed") and mark not in seen:
-                seen.add(mark)
-                stage.say(_step_line(step))
+            _tell_step(stage, step, seen, whole=shown["environment"] == "production")
+        done = sum(step["status"] == "done" for step in shown["steps"])
+        at = next((s["id"] for s in shown["steps"] if s["status"] not in ("done", "failed")), "")
+        stage.voice.passing(f"{shown['environment']}: {done} of {len(shown['steps'])} steps, {at}")
         return shown if shown["ended_at"] else None
 
     shown: Answer = stage.wait(f"deployment {number}", ended, 120)
     if shown["status"] not in (expected or ("succeeded",)):
         raise Unexpected(f"deployment {number} ended {shown['status']}: {shown['cause']}")
-    stage.say(f"  deployment {number}: {shown['status']}, {shown['cause']}")
+    done = sum(step["status"] == "done" for step in shown["steps"])
+    tell = stage.voice.good if shown["status"] == "succeeded" else stage.voice.caught
+    where = f"deployment {number} of {shown['environment']}"
+    tell(f"{where}: {shown['status']}, {done} of {len(shown['steps'])} steps done")
     return shown
 
 
-def _step_line(step: Answer) -> str:
+def _tell_step(stage: Stage, step: Answer, seen: set[str], *, whole: bool) -> None:
     mark = "undone" if step["undo"] == "done" else step["status"]
-    return f"    {mark:7} {step['id'][3:]:34} {step['cause'][:90]}"
+    key = f"{step['id']}:{mark}"
+    if mark not in ("done", "failed", "undone") or key in seen:
+        return
+    seen.add(key)
+    if whole or mark != "done":
+        name, cause = step["id"].partition("-")[2], short_digests(step["cause"])[:200]
+        stage.voice.step(mark, name, cause.removeprefix(f"{name}: "))
 
 
 def deploy(

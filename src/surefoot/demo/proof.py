@@ -13,7 +13,7 @@ from pathlib import Path
 
 from surefoot.demo import acts
 from surefoot.demo.refusals import database_of
-from surefoot.demo.stage import Answer, Stage, Unexpected
+from surefoot.demo.stage import Answer, Stage, Unexpected, short_digests
 
 
 def questions(stage: Stage, moment: str) -> Answer:
@@ -21,22 +21,24 @@ def questions(stage: Stage, moment: str) -> Answer:
     then = stage.run("olga", "environment", "show", "production", "--at", moment)
     if then["release_version"] != "1.0.0":
         raise Unexpected(f"production at {moment} was {then['release_version']}, not 1.0.0")
-    stage.say(
+    stage.voice.say(
         f"production at {moment}: release {then['release_version']}, requested by "
-        f"{then['requested_by']}, approved by {', '.join(then['approved_by'])}, "
-        f"entry {then['entry']}"
+        f"{then['requested_by']}, approved by {', '.join(then['approved_by'])} "
+        f"(entry {then['entry']} of the journal)"
     )
     differs = stage.run("olga", "environment", "diff", "staging", "production")
-    stage.say(f"staging and production differ in {len(differs['differences'])} places")
+    stage.voice.say(f"staging and production differ in {len(differs['differences'])} places")
     history = stage.run("olga", "environment", "history", "production")
-    stage.say(f"production's history: {len(history['entries'])} entries, newest first")
+    stage.voice.say(f"production's history: {len(history['entries'])} entries, newest first")
     document = stage.run("olga", "environment", "document", "production")
     (stage.folder / "production.md").write_text(document["markdown"])
     who = stage.run("olga", "who-can", "deploy", "production")
-    stage.say(f"who can deploy production: {', '.join(who['people'])}")
+    stage.voice.say(f"who can deploy production: {', '.join(who['people'])}")
     report = stage.run("olga", "journal", "verify")
     found = report.get("report", report)
-    stage.say(f"journal verified by full replay: {found['size']} leaves, {found['states']} states")
+    stage.voice.good(
+        f"journal verified by full replay: {found['size']} leaves, {found['states']} states"
+    )
     return {"then": then["release_version"], "leaves": found["size"]}
 
 
@@ -50,14 +52,18 @@ def attack(stage: Stage) -> Answer:
     edited = _copy(stage, "edited")
     _edit_a_row(edited)
     first = _verify(stage, edited)
-    stage.say(f"one row edited: caught, {first['subject']}: {first['found'][:80]}")
+    stage.voice.caught("one row of the journal edited in the database: caught")
+    stage.voice.note(short_digests(f"{first['subject']}: expected {first['expected']}"))
+    stage.voice.note(short_digests(f"found {first['found']}"))
     cut = _copy(stage, "cut")
     _cut_the_tail(cut)
     if not _naive_chain_holds(cut):
         raise Unexpected("the naive chain should not notice a cut tail")
     second = _verify(stage, cut)
-    stage.say("the tail cut off: a naive hash chain passes, the outside checkpoint catches it")
-    stage.say(f"    {second['subject']}: expected {second['expected'][:60]}")
+    stage.voice.caught(
+        "its tail cut off: a naive hash chain passes, the outside checkpoint catches it"
+    )
+    stage.voice.note(f"{second['subject']}: expected {second['expected'][:60]}")
     stage.start_server()
     return {"edited": first["code"], "cut": second["code"]}
 
@@ -134,7 +140,7 @@ def export(stage: Stage) -> Answer:
         "--log-key", str(stage.folder / "pinned.vkey"),
         "--checkpoint", str(stage.folder / "outside" / "checkpoint"),
     )  # fmt: skip
-    stage.say(f"a stranger verified the export offline: {report['size']} leaves, intact")
+    stage.voice.good(f"a stranger verified the export offline: {report['size']} leaves, intact")
     return {"size": report["size"]}
 
 
@@ -157,7 +163,7 @@ def books(stage: Stage) -> Answer:
         ]
     )  # fmt: skip
     for line in report.strip().splitlines():
-        stage.say(f"    {line}")
+        stage.voice.good(line)
     return {"balanced": True, "python": sys.version.split()[0]}
 
 
@@ -170,7 +176,7 @@ def verdict_true(stage: Stage) -> Answer:
     after = stage.run("olga", "environment", "show", "production")
     if after["release_version"] != "1.1.0" or after["components"]["api"]["version"] != "1.1.0":
         raise Unexpected(f"the rollback ended at {after['release_version']}")
-    stage.say(
+    stage.voice.good(
         f"the verdict was true: {before['release_version']} is undone, "
         f"production runs {after['release_version']}"
     )
@@ -178,5 +184,6 @@ def verdict_true(stage: Stage) -> Answer:
         "olga", "deployment", "request", "production", "1.0.0", "--purpose", "rollback",
         code="",
     )  # fmt: skip
-    stage.say(f"and back to 1.0.0, after its contract: refused, {record['found'][:120]}")
+    stage.voice.caught("and back to 1.0.0, whose column the contract dropped: refused")
+    stage.voice.note(record["found"][:200])
     return {"from": before["release_version"], "to": after["release_version"]}

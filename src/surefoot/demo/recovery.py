@@ -11,7 +11,7 @@ from pathlib import Path
 
 from surefoot.demo import acts
 from surefoot.demo.moment import now
-from surefoot.demo.stage import Answer, Stage, Unexpected, processes
+from surefoot.demo.stage import Answer, Stage, Unexpected, processes, short_digests
 
 KILL_PLACES = ("append:committed", "claim:before", "claim:after", "record:before", "record:after")
 
@@ -30,9 +30,9 @@ def drift(stage: Stage) -> Answer:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, 256))
     found = stage.run("olga", "drift", "check", "production")
     for difference in found["differences"]:
-        stage.say(
-            f"drift: {difference['path']}: expected {difference['expected'][:40]}, "
-            f"found {difference['found'][:40]}"
+        stage.voice.caught(
+            f"drift at {difference['path']}: expected {short_digests(difference['expected'])}, "
+            f"found {short_digests(difference['found'])}"
         )
     paths = " ".join(d["path"] for d in found["differences"])
     if "greeting" not in paths or "open_files" not in paths:
@@ -77,7 +77,7 @@ def kill(stage: Stage, environment: str, version: str, seed: int) -> Answer:
     """The control plane dies by SIGKILL in the middle of a deployment and is started again."""
     chosen = random.Random(seed)  # noqa: S311 -- repeatable on purpose
     place, count = chosen.choice(KILL_PLACES), chosen.randint(2, 6)
-    stage.say(f"the control plane will die at {place}, time {count} (seed {seed})")
+    stage.voice.say(f"the control plane will die at {place}, time {count} (seed {seed})")
     stage.stop("server")
     stage.start_server(SUREFOOT_KILL_AT=f"{place}#{count}")
     request = stage.start("olga", "deployment", "request", environment, version)
@@ -85,7 +85,7 @@ def kill(stage: Stage, environment: str, version: str, seed: int) -> Answer:
     status = stage.stop("server")
     if status != -signal.SIGKILL:
         raise Unexpected(f"the server ended with {status}, not by SIGKILL")
-    stage.say("    killed; started again")
+    stage.voice.caught("killed; started again, and the deployment goes on")
     stage.start_server()
     number = _number_of(stage, environment, version)
     if not number:
@@ -116,13 +116,13 @@ def rebuild(stage: Stage) -> Answer:
     left = list((stage.data / "targets" / "staging" / "data").glob("*.sqlite"))
     if left or acts.service_url(stage, "staging"):
         raise Unexpected(f"something of staging is left: {left}")
-    stage.say("staging is gone: directories, processes, database")
+    stage.voice.say("staging is gone: directories, processes, database")
     made = stage.run("olga", "environment", "rebuild", "staging")
     acts.finish(stage, made["deployment"])
     found = stage.run("olga", "environment", "diff", f"staging@{before}", "staging")
     if found["differences"]:
         raise Unexpected(f"staging differs from before: {found['differences']}")
-    stage.say("staging rebuilt: no difference from before")
+    stage.voice.good("staging rebuilt: no difference from before")
     return {"differences": 0}
 
 
@@ -137,8 +137,9 @@ def clone(stage: Stage) -> Answer:
     allowed = ("devices", "components/firmware/", "secrets/")
     odd = [d for d in found["differences"] if not d["path"].startswith(allowed)]
     for difference in found["differences"]:
-        stage.say(
-            f"differs: {difference['path']}: {difference['left'][:40]} / {difference['right'][:40]}"
+        stage.voice.say(
+            f"differs: {difference['path']}: {short_digests(difference['left'])} / "
+            f"{short_digests(difference['right'])}"
         )
     if odd:
         raise Unexpected(f"the copy differs in what must be the same: {odd}")

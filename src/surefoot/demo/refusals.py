@@ -12,14 +12,16 @@ from pathlib import Path
 from surefoot.demo import acts
 from surefoot.demo.stage import Answer, Stage, Unexpected
 
+# Blobs lie in folders named by the digest's beginning; the file's name has the greater part of it.
+_NAME_CHARACTERS_MIN = 40
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def told(stage: Stage, what: str, record: Answer) -> Answer:
     """Say a refusal in its own words."""
-    stage.say(f"refused: {what}")
-    stage.say(f"    expected {record['expected']}; found {record['found']}")
-    stage.say(f"    {record['remedy']} [{record['code']}]")
+    stage.voice.caught(f"refused: {what}")
+    stage.voice.note(f"expected {record['expected']}; found {record['found']}")
+    stage.voice.note(f"{record['remedy']} [{record['code']}]")
     return {"refused": what, "code": record["code"]}
 
 
@@ -45,8 +47,7 @@ def moved_plan(stage: Stage, release: str) -> Answer:
 def changed_artifact(stage: Stage, release: str) -> Answer:
     """An artifact with one byte changed, after it was signed and before it is used."""
     shown = stage.run("olga", "release", "show", release)
-    digest = str(shown["components"]["api"]["artifact"]).removeprefix("sha256:")
-    path = next(p for p in (stage.data / "blobs").rglob("*") if digest.endswith(p.name[-40:]))
+    path = _blob(stage, str(shown["components"]["api"]["artifact"]))
     before = path.read_bytes()
     mode = path.stat().st_mode
     path.chmod(0o600)
@@ -58,8 +59,17 @@ def changed_artifact(stage: Stage, release: str) -> Answer:
         path.write_bytes(before)
         path.chmod(mode)
     failed = next(s for s in ended["steps"] if s["status"] == "failed")
-    stage.say("refused: an artifact with one byte changed, before anything was touched")
+    stage.voice.caught("refused: an artifact with one byte changed, before anything was touched")
     return {"refused": "a changed artifact", "code": failed["id"], "cause": failed["cause"]}
+
+
+def _blob(stage: Stage, digest: str) -> Path:
+    """The file of a blob."""
+    number = digest.removeprefix("sha256:")
+    for path in (stage.data / "blobs").rglob("*"):
+        if path.is_file() and number.endswith(path.name) and len(path.name) > _NAME_CHARACTERS_MIN:
+            return path
+    raise Unexpected(f"no file holds {digest}")
 
 
 def secret_in_history(stage: Stage) -> Answer:
@@ -163,7 +173,8 @@ def bad_migration(stage: Stage) -> Answer:
     failed = next(s for s in ended["steps"] if s["status"] == "failed")
     if "migrate" not in failed["id"]:
         raise Unexpected(f"the bad migration failed at {failed['id']}: {failed['cause']}")
-    stage.say("refused: the bad migration rolled back whole; not one acknowledged row is lost")
+    stage.voice.caught("refused: a migration that fails halfway; it rolled back whole")
+    stage.voice.note("the service kept writing meanwhile: not one acknowledged row is lost")
     return {"refused": "a bad migration", "cause": failed["cause"], "books": report.strip()[-200:]}
 
 

@@ -1,10 +1,11 @@
 """The play: all acts in order, what happened as a table, and the address of the pages.
 
-Exit status 0 when everything came out as promised, 1 when something did not.
+Exit status 0 when everything came out as promised, 1 when something did not, 130 when interrupted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,83 +16,93 @@ from pathlib import Path
 
 from surefoot.demo import acts, proof, recovery, refusals
 from surefoot.demo.moment import now
-from surefoot.demo.stage import Answer, Stage, Unexpected
+from surefoot.demo.stage import Stage, Unexpected, end_on_signals
+from surefoot.demo.voice import Row, Voice, voice
 
 SEED = 20_261_121
 _APPROVERS = ("bob", "cyn")
+_INTERRUPTED_STATUS = 130
 
 
 class Play:
     """Runs acts, times them, and keeps what each came to."""
 
-    def __init__(self, stage: Stage, say: Callable[[str], None]) -> None:
+    def __init__(self, stage: Stage, speaker: Voice) -> None:
         self.stage = stage
-        self.say = say
-        self.rows: list[tuple[str, str, float]] = []
-        self._begun = time.monotonic()
+        self.voice = speaker
+        self.rows: list[Row] = []
 
-    def act(self, title: str, do: Callable[[], Answer]) -> Answer:
-        """One act, under its title."""
-        elapsed = time.monotonic() - self._begun
-        self.say(f"\n[{elapsed:5.1f} s] {len(self.rows) + 1}. {title}")
+    def act(self, title: str, do: Callable[[], str]) -> None:
+        """One act under its title; `do` says in a few words what it came to."""
+        self.voice.act(len(self.rows) + 1, title)
+        self.voice.passing(title)
         begun = time.monotonic()
-        answer = do()
-        shown = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in answer.items())
-        self.rows.append((title, shown[:160], time.monotonic() - begun))
-        return answer
+        came = do()
+        self.rows.append((title, came, time.monotonic() - begun))
 
 
 def main(product: Path, *, stay: bool, seed: int = SEED, keep: Path | None = None) -> int:
     """Perform the demonstration of a product's folder. Returns the exit status."""
     folder = keep or Path(tempfile.mkdtemp(prefix="surefoot-demo-"))
-    stage = Stage(folder, product, _say)
-    play = Play(stage, _say)
+    speaker = voice()
+    stage = Stage(folder, product, speaker)
+    play = Play(stage, speaker)
+    kept = keep is not None
+    end_on_signals()
     try:
         _first_half(play)
         _second_half(play, seed)
-        _show(play)
+        speaker.table(f"What happened, in {speaker.elapsed():.0f} seconds", play.rows)
         if stay:
             _stay(stage)
         return 0
     except Unexpected as unexpected:
-        _say(f"\nnot as promised: {unexpected}")
-        _say(f"logs: {stage.logs}\n{stage.tail('server')}")
+        kept = True
+        speaker.quiet()
+        speaker.bad(f"not as promised: {unexpected}")
+        speaker.note(f"what was made stays in {folder}, its logs in {stage.logs}")
+        for line in stage.tail("server").splitlines():
+            speaker.note(line)
         return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED_STATUS
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one Ctrl-C more would leave processes behind
+        speaker.passing("ending all processes of the demonstration")
         stage.close()
-        if keep is None and sys.exc_info()[0] is None:
+        speaker.quiet()
+        if not kept:
             stage.remove()
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def _first_half(play: Play) -> None:
     stage = play.stage
-    play.act("an installation with two founders, and devices", lambda: _install(stage))
-    play.act("release 1.0.0: built once, and once more to compare", lambda: _first(stage))
+    play.act("An installation with two founders, and devices", lambda: _install(stage))
+    play.act("Release 1.0.0: built once, and once more to compare", lambda: _first(stage))
     play.act("1.0.0 to dev, staging and production", lambda: _to_production(stage, "1.0.0"))
     stage.moment = now()
     time.sleep(0.01)
     acts.start_clients(stage, "production")
-    play.act("release 1.1.0 under load: expand, new API, waves, contract", lambda: _next(stage))
-    play.act("release 1.2.0: firmware that fails its own health check", lambda: _stopped(stage))
-    play.act("the rollback verdict, executed", lambda: proof.verdict_true(stage))
+    play.act("Release 1.1.0 under load: expand, new API, waves, contract", lambda: _next(stage))
+    play.act("Release 1.2.0: firmware that fails its own health check", lambda: _stopped(stage))
+    play.act("The rollback verdict, executed", lambda: _back(stage))
 
 
-def _install(stage: Stage) -> Answer:
-    return {**acts.install(stage), **acts.enrol_devices(stage)}
+def _install(stage: Stage) -> str:
+    people = acts.install(stage)["people"]
+    devices = acts.enrol_devices(stage)["devices"]
+    stage.voice.good(f"{people} people with a key each, {devices} devices with a token each")
+    return f"{people} people, {devices} devices"
 
 
-def _first(stage: Stage) -> Answer:
+def _first(stage: Stage) -> str:
     cut = acts.cut(stage, "1.0.0")
     stage.follow("olga", "release", "rebuild", "1.0.0")
-    stage.say("built again from the same commit: identical, byte by byte")
-    return {"digest": cut["digest"][7:19], "rebuilt": "identical"}
+    stage.voice.good("built again from the same commit: identical, byte by byte")
+    return f"{cut['digest'][7:19]}, rebuilt identical"
 
 
-def _to_production(stage: Stage, version: str) -> Answer:
+def _to_production(stage: Stage, version: str) -> str:
     acts.deploy(stage, "dev", version)
     acts.deploy(stage, "staging", version)
     plan = acts.request(stage, "production", version)
@@ -102,44 +113,48 @@ def _to_production(stage: Stage, version: str) -> Answer:
     if "production" not in stage.fleets:
         acts.start_fleet(stage, "production", number)
     shown = acts.finish(stage, number)
-    figures = shown.get("figures", {})
-    return {"deployment": number, **{k: figures[k] for k in figures if k != "verdict"}}
+    return f"{version} in three environments, {len(shown['steps'])} steps in production"
 
 
-def _next(stage: Stage) -> Answer:
+def _next(stage: Stage) -> str:
     acts.commit_release(stage, "1.1.0")
     acts.cut(stage, "1.1.0")
     return _to_production(stage, "1.1.0")
 
 
-def _stopped(stage: Stage) -> Answer:
+def _stopped(stage: Stage) -> str:
     acts.commit_release(stage, "1.2.0")
     acts.cut(stage, "1.2.0")
     acts.deploy(stage, "dev", "1.2.0")
     acts.deploy(stage, "staging", "1.2.0")
     shown = acts.deploy(stage, "production", "1.2.0", _APPROVERS, "stopped")
-    state = stage.run("olga", "environment", "show", "production")
-    stage.say(f"  production: service {state['components']['api']['version']}, "
-              f"firmware {state['components']['firmware']['version']}")  # fmt: skip
-    return {"status": shown["status"], "cause": shown["cause"][:120]}
+    components = stage.run("olga", "environment", "show", "production")["components"]
+    service, firmware = (components[name]["version"] for name in ("api", "firmware"))
+    stage.voice.say(f"production now: service {service}, firmware {firmware}")
+    return f"{shown['status']} at the first wave; firmware stays {firmware}"
+
+
+def _back(stage: Stage) -> str:
+    came = proof.verdict_true(stage)
+    return f"{came['from']} undone, production runs {came['to']}"
 
 
 def _second_half(play: Play, seed: int) -> None:
     stage = play.stage
-    play.act("what is refused, and why", lambda: _refused(stage))
-    play.act("drift: found, shown, reverted", lambda: recovery.drift(stage))
-    play.act("SIGKILL in the middle, and the rest of it", lambda: _killed(stage, seed))
-    play.act("release 1.2.1, with the value that was changed by hand", lambda: _adopted(stage))
+    play.act("What is refused, and why", lambda: _refused(stage))
+    play.act("Drift: found, shown, reverted", lambda: _drifted(stage))
+    play.act("The server killed (SIGKILL) in the middle goes on", lambda: _killed(stage, seed))
+    play.act("Release 1.2.1, with the value that was changed by hand", lambda: _adopted(stage))
     stage.stop("clients")
-    play.act("staging destroyed and rebuilt", lambda: recovery.rebuild(stage))
-    play.act("production cloned to another region", lambda: recovery.clone(stage))
-    play.act("questions about any moment", lambda: proof.questions(stage, stage.moment))
-    play.act("the administrator as attacker", lambda: proof.attack(stage))
-    play.act("a stranger verifies the export", lambda: proof.export(stage))
-    play.act("the books, by an outside checker", lambda: proof.books(stage))
+    play.act("Staging destroyed and rebuilt", lambda: _rebuilt(stage))
+    play.act("Production cloned to another region", lambda: _cloned(stage))
+    play.act("Questions about any moment", lambda: _asked(stage))
+    play.act("The administrator as attacker", lambda: _attacked(stage))
+    play.act("A stranger verifies the export", lambda: _exported(stage))
+    play.act("The books, by an outside checker", lambda: _balanced(stage))
 
 
-def _refused(stage: Stage) -> Answer:
+def _refused(stage: Stage) -> str:
     done = [
         refusals.moved_plan(stage, "1.1.0"),
         refusals.changed_artifact(stage, "1.2.0"),
@@ -148,46 +163,68 @@ def _refused(stage: Stage) -> Answer:
         refusals.frozen(stage, "1.1.0"),
         refusals.bad_migration(stage),
     ]
-    return {"refused": len(done) + 1}
+    return f"{len(done)} of {len(done)} refused"
 
 
-def _killed(stage: Stage, seed: int) -> Answer:
+def _drifted(stage: Stage) -> str:
+    return f"{recovery.drift(stage)['drift']} differences found, none left"
+
+
+def _killed(stage: Stage, seed: int) -> str:
     recovery.adopt(stage, "1.2.1")
     acts.cut(stage, "1.2.1")
-    return recovery.kill(stage, "dev", "1.2.1", seed)
+    came = recovery.kill(stage, "dev", "1.2.1", seed)
+    return f"killed at {came['killed_at']}; deployment {came['deployment']} went on to its end"
 
 
-def _adopted(stage: Stage) -> Answer:
+def _adopted(stage: Stage) -> str:
     acts.deploy(stage, "staging", "1.2.1")
     acts.deploy(stage, "production", "1.2.1", _APPROVERS)
     found = stage.run("olga", "drift", "check", "production")
-    return {"drift": len(found["differences"])}
+    return f"in production, {len(found['differences'])} drift"
 
 
-def _show(play: Play) -> None:
-    total = sum(row[2] for row in play.rows)
-    if sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
+def _rebuilt(stage: Stage) -> str:
+    return f"{recovery.rebuild(stage)['differences']} differences from before"
 
-        table = Table(title=f"What happened, in {total:.0f} seconds", show_lines=False)
-        for name in ("", "act", "came to", "seconds"):
-            table.add_column(name, justify="right" if name in ("", "seconds") else "left")
-        for number, (title, came, seconds) in enumerate(play.rows, 1):
-            table.add_row(str(number), title, came, f"{seconds:.1f}")
-        Console().print(table)
-        return
-    _say(f"\nwhat happened, in {total:.0f} seconds")
-    for number, (title, came, seconds) in enumerate(play.rows, 1):
-        _say(f"{number:2}. {title:60} {seconds:6.1f} s  {came}")
+
+def _cloned(stage: Stage) -> str:
+    return f"{recovery.clone(stage)['differences']} differences, all in devices and secrets"
+
+
+def _asked(stage: Stage) -> str:
+    came = proof.questions(stage, stage.moment)
+    return f"it was {came['then']} then; {came['leaves']} leaves verified"
+
+
+def _attacked(stage: Stage) -> str:
+    proof.attack(stage)
+    return "an edited row and a cut tail, both caught"
+
+
+def _exported(stage: Stage) -> str:
+    return f"{proof.export(stage)['size']} leaves, intact"
+
+
+def _balanced(stage: Stage) -> str:
+    proof.books(stage)
+    return "everything balances"
 
 
 def _stay(stage: Stage) -> None:
-    """Keep everything up until Ctrl-C; the pages open by a one-time link."""
-    link = stage.run("olga", "login")
-    _say(f"\nthe pages: {link.get('link', stage.address)}")
-    _say("press Ctrl-C to end it all")
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        _say(f"ending processes of {os.getpid()}")
+    """Keep everything up until Ctrl-C; a link opens the pages once, so Enter makes another."""
+    voice = stage.voice
+    voice.say("everything is up; look at it in a browser, or from another terminal:")
+    voice.note(f"export SUREFOOT_SERVER={stage.address}")
+    voice.note(f"export SUREFOOT_KEY={stage.keys / 'olga'}")
+    voice.note(f"{os.path.relpath(Path(sys.executable).with_name('surefoot'))} environment list")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            link = stage.run("olga", "login")
+            voice.link(str(link["link"]))
+            voice.say(
+                f"good once, for {link['seconds']} s; Enter: another link; Ctrl-C: end it all"
+            )
+            if not sys.stdin.readline():
+                # Nobody can press Enter here: a signal ends it.
+                signal.pause()

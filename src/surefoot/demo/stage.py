@@ -9,31 +9,51 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from surefoot.core.errors import render
+from surefoot.demo.voice import Voice
+
 Answer = dict[str, Any]
 
 SUREFOOT = (sys.executable, "-m", "surefoot")
+
+# Of a build's progress, what is worth a line of its own; the rest passes by.
+_WORTH_A_LINE = re.compile(r": (built|\d+ of \d+ tests|pass,|fail,|inconclusive|error|tests gave)")
+_LONG_DIGEST = re.compile(r"(?:sha256:)?\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 class Unexpected(Exception):
     """Something did not come out as the demonstration promises."""
 
 
+def short_digests(text: str) -> str:
+    """Each digest by its beginning, enough to recognise it."""
+    return _LONG_DIGEST.sub(r"\1", text)
+
+
+def end_on_signals() -> None:
+    """SIGTERM and a closed terminal end the demonstration as Ctrl-C does: in order."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 class Stage:
     """See the module."""
 
-    def __init__(self, folder: Path, product: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, product: Path, voice: Voice) -> None:
         self.folder = folder
         self.product = product
-        self.say = say
+        self.voice = voice
         self.data = folder / "data"
         self.repository = folder / "product"
         self.keys = folder / "keys"
@@ -52,6 +72,9 @@ class Stage:
         """Run a command as a person and return its JSON; its exit status must be as expected."""
         done = self.start(who, *words, stdin=stdin)
         if done.returncode != status:
+            record = self._answer(done.stderr)
+            if status == 0 and "code" in record:
+                raise Unexpected(f"surefoot {' '.join(words[:2])}: {render(record)}")
             raise Unexpected(
                 f"surefoot {' '.join(words)}: exit {done.returncode}, expected {status}\n"
                 f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
@@ -71,7 +94,8 @@ class Stage:
         )
 
     def follow(self, who: str, *words: str) -> None:
-        """Run a command that takes its time, and say each line of its progress as it comes."""
+        """Run a command that takes its time, and tell its progress as it comes."""
+        last: deque[str] = deque(maxlen=1)
         with subprocess.Popen(
             [*SUREFOOT, *words],
             stdout=subprocess.PIPE,
@@ -81,14 +105,16 @@ class Stage:
             env=self._variables(who),
         ) as process:
             assert process.stdout is not None
-            told = True
-            for line in process.stdout:
-                # From the digest on it is the summary, which the caller says in its own way.
-                told = told and not line.startswith(("digest", "component"))
-                if told and line.strip():
-                    self.say(f"    {line.rstrip()[:110]}")
+            for line in filter(None, map(str.strip, process.stdout)):
+                last.append(line)
+                short = short_digests(line)[:200]
+                if _WORTH_A_LINE.search(short):
+                    self.voice.note(short)
+                else:
+                    self.voice.passing(short)
         if process.returncode:
-            raise Unexpected(f"surefoot {' '.join(words)}: exit {process.returncode}")
+            said = last[0] if last else f"exit {process.returncode}"
+            raise Unexpected(f"surefoot {' '.join(words[:2])}: {said}")
 
     def _variables(self, who: str) -> dict[str, str]:
         return {
