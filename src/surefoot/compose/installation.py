@@ -24,6 +24,7 @@ from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
 from surefoot.app.releasing import Releasing
 from surefoot.app.upkeep import note_read
+from surefoot.compose.drafts import Drafts
 from surefoot.compose.folder import (
     checkpoint_path,
     load_settings,
@@ -32,7 +33,6 @@ from surefoot.compose.folder import (
     private_file,
     seed,
 )
-from surefoot.compose.drafts import Drafts
 from surefoot.compose.gating import Gating
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services

@@ -1,8 +1,8 @@
 """The front of the house: one ASGI application that shares a listener between API and pages.
 
 Keeps: every answer carries the security headers and a request id; every request is one line in the
-log, without query, cookie, body, signature or the token of a login link; requests beyond the bound are told to come back; the
-one-time login link is redeemed here.
+log, without query, cookie, body, signature or the token of a login link; requests beyond the bound
+are told to come back; the one-time login link is redeemed here.
 Does not: authenticate, or know an operation.
 """
 
