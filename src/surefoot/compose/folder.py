@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets as randomness
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from surefoot.engine.effects import draft
 from surefoot.journal.checkpoint import CheckpointSigner
 from surefoot.journal.log import Log
 from surefoot.store.database import Database
+from surefoot.store.durable import write_durably
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.trust.entry import Actor
 from surefoot.trust.keys import parse_public_line
@@ -52,12 +52,10 @@ class FounderKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def private_file(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone can read; others see all of it or none."""
+    """Write a file that its owner alone can read, durably: what is encrypted to a key that a power
+    cut took with it could never be read again."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.touch(mode=0o600)
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_durably(path, content)
 
 
 def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...]) -> Plain:

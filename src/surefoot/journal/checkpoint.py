@@ -9,10 +9,10 @@ Does not: look into the tree. Source: c2sp.org/tlog-checkpoint.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from surefoot.core.errors import Corrupt, Failed
+from surefoot.store.durable import write_durably
 from surefoot.trust.note import (
     NOTE_BYTES_MAX,
     Checkpoint,
@@ -90,15 +90,9 @@ class CheckpointSigner(CheckpointFile):
 
     def _keep(self, content: bytes) -> None:
         """Replace the file. A crash before the rename leaves the old, good file."""
-        partial = self.path.with_name(self.path.name + ".partial")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
-            _sync_directory(self.path.parent)
+            write_durably(self.path, content, 0o644)
         except OSError as error:
             raise Failed(
                 "store.disk.full",
@@ -107,11 +101,3 @@ class CheckpointSigner(CheckpointFile):
                 found=error.strerror or str(error),
                 remedy="free some space or correct the directory's owner, then try again",
             ) from error
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from surefoot.core.errors import Corrupt, Failed
+from surefoot.store.durable import sync_folder
 from surefoot.trust.digest import Digest, digest_of, digest_of_chunks, parse_digest
 
 _CHUNK_BYTES = 1024 * 1024
@@ -107,7 +108,7 @@ class FileBlobs:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.replace(place)
         for directory in (place.parent, place.parent.parent, self._directory):
-            _sync_directory(directory)
+            sync_folder(directory)
 
     def _compare(self, digest: Digest, found: Digest) -> None:
         if found != digest:
@@ -138,11 +139,3 @@ def _copied(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
     for chunk in chunks:
         file.write(chunk)
         yield chunk
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

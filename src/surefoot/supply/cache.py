@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from surefoot.core.errors import Corrupt
+from surefoot.store.durable import sync_folder
 from surefoot.supply.order import BuiltComponent
 from surefoot.trust.digest import Digest
 
@@ -59,11 +60,7 @@ class BuildFolder:
             pass
         finally:
             draft.unlink()
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._folder)
 
     def _path(self, key: Digest) -> Path:
         return self._folder / f"{key.removeprefix('sha256:')}.json"

@@ -25,6 +25,7 @@ from surefoot.core.target import (
     Step,
     Token,
 )
+from surefoot.store.durable import sync_folder
 from surefoot.targets import process_look as looking
 from surefoot.targets.keeper import control
 from surefoot.targets.keeper.counts import Totals, read_totals
@@ -52,7 +53,7 @@ from surefoot.targets.process_words import (
     make_plan,
     read_arguments,
 )
-from surefoot.targets.words import Receipts, sync_folder
+from surefoot.targets.words import Receipts
 from surefoot.trust import canonical
 
 CAPABILITIES = Capabilities(

@@ -29,8 +29,8 @@ from typing import IO, NoReturn
 import msgspec
 
 from surefoot.core.errors import Refused
+from surefoot.store.durable import sync_folder, write_durably
 from surefoot.targets.process_words import Start, configuration_of
-from surefoot.targets.words import sync_folder, write_durably
 
 MEMBERS_MAX = 100_000
 FILE_BYTES_MAX = 2 * 1024**3

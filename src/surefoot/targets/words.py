@@ -9,7 +9,6 @@ finishes by looking first.
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
 from surefoot.core.target import Outcome, Token
+from surefoot.store.durable import write_durably
 
 
 class _Ledger(msgspec.Struct, kw_only=True):
@@ -81,29 +81,3 @@ class Receipts:
 
     def _write(self, ledger: _Ledger) -> None:
         write_durably(self._path, msgspec.json.encode(ledger))
-
-
-def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file so that a crash leaves the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and new names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

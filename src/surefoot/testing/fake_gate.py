@@ -12,7 +12,7 @@ import msgspec
 from surefoot.core.errors import Failed, Refused
 from surefoot.core.gate import Evidence, Finding
 from surefoot.core.target import Plain
-from surefoot.targets.words import write_durably
+from surefoot.store.durable import write_durably
 from surefoot.trust import canonical
 from surefoot.trust.digest import Digest, digest_of, parse_digest
 

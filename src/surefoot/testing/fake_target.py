@@ -19,7 +19,8 @@ import msgspec
 
 from surefoot.core.errors import Refused
 from surefoot.core.target import Capabilities, Observation, Outcome, Plain, Step, Token
-from surefoot.targets.words import Receipts, write_durably
+from surefoot.store.durable import write_durably
+from surefoot.targets.words import Receipts
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
 

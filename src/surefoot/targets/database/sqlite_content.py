@@ -13,6 +13,7 @@ import sqlite3
 from pathlib import Path
 
 from surefoot.core.errors import Corrupt
+from surefoot.store.durable import sync_folder
 from surefoot.targets.database.driver import (
     LEDGER,
     ORIGIN,
@@ -26,7 +27,6 @@ from surefoot.targets.database.driver import (
 )
 from surefoot.targets.database.migration import Applied
 from surefoot.targets.database.sql import tokens
-from surefoot.targets.words import sync_folder
 from surefoot.trust.digest import Digest, digest_of
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import msgspec
 
+from surefoot.store.durable import write_durably
 from surefoot.targets.keeper import proc
 from surefoot.targets.keeper.back import Upstream
-from surefoot.targets.words import write_durably
 
 MARK = "SUREFOOT_GENERATION"
 OUTPUT_BYTES_MAX = 16 * 1024 * 1024

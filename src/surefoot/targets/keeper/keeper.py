@@ -19,12 +19,12 @@ from typing import Any
 import msgspec
 
 from surefoot.core.errors import Failed, Refused
+from surefoot.store.durable import sync_folder, write_durably
 from surefoot.targets.keeper import VERSION, proc
 from surefoot.targets.keeper.counts import Counts
 from surefoot.targets.keeper.front import Front, Hub
 from surefoot.targets.keeper.generation import Generation, Spec
 from surefoot.targets.keeper.limits import Limits
-from surefoot.targets.words import sync_folder, write_durably
 
 EVENTS_BYTES_MAX = 1024 * 1024
 _BIND_SECONDS = 2.0
