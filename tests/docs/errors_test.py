@@ -93,3 +93,24 @@ def test_the_reference_page_is_the_one_made_from_the_table(page: str, text: obje
     assert callable(text)
     kept = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert kept == text(), "renew: python -m surefoot.doors.cli.reference docs/reference"
+
+
+def test_every_error_says_what_was_expected_and_found() -> None:
+    """The remedy may come from the code's explanation; these two only the place itself knows."""
+    silent = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KINDS and node.args:
+                given = {keyword.arg for keyword in node.keywords}
+                if not {"expected", "found"} <= given:
+                    silent.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert silent == []
+
+
+def test_a_remedy_that_is_missing_comes_from_the_explanation() -> None:
+    bare = Refused("environment.unknown", "x", expected="y", found="z").record()
+    assert codes.complete(bare)["remedy"] == codes.every()["environment.unknown"].do
+    own = Refused("environment.unknown", "x", expected="y", found="z", remedy="do").record()
+    assert codes.complete(own) == own
+    stranger = {"code": "no.such.code", "remedy": ""}
+    assert codes.complete(stranger) == stranger

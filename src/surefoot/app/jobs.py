@@ -107,5 +107,7 @@ class Jobs:
             job.error, job.status = error.record(), "failed"
         except Exception as error:  # noqa: BLE001 -- the thread's last place: the asker must hear of it
             _log.exception("job %s", job.id)
-            job.error = Failed("job.fault", "job", found=type(error).__name__).record()
+            job.error = Failed(
+                "job.fault", "job", expected="an end", found=type(error).__name__
+            ).record()
             job.status = "failed"

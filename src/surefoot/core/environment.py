@@ -19,7 +19,7 @@ def find(world: World, name: str) -> Environment:
             "environment.unknown",
             f"environment {name[:60]}",
             expected=", ".join(sorted(world.environments)) or "a declared environment",
-            found=name[:60],
+            found=name[:60] or "no name",
             remedy="environments are declared in surefoot.yaml and accepted with the definition",
         )
     return found

@@ -7,6 +7,7 @@ Does not: render.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +26,21 @@ class Code(NamedTuple):
     do: str
 
 
+@functools.cache
 def every() -> dict[str, Code]:
     """All entries by name, sorted."""
     entries = json.loads(_FILE.read_text(encoding="utf-8"))
     return {name: Code(name, **entries[name]) for name in sorted(entries)}
+
+
+def complete(record: dict[str, str]) -> dict[str, str]:
+    """The record of an error; one without a remedy of its own gets what its code's page says."""
+    if record.get("remedy"):
+        return record
+    try:
+        return {**record, "remedy": find(record.get("code", "")).do}
+    except Refused:
+        return record
 
 
 def find(code: str) -> Code:

@@ -88,6 +88,9 @@ __all__ = [
 ]
 
 
+_REMEDY = "correct the file there, commit it, and try again"
+
+
 class DefinitionRefused(Refused):
     """The definition has mistakes: the first is this error, `others` are the rest in file order."""
 
@@ -97,7 +100,7 @@ class DefinitionRefused(Refused):
             _subject(first, file),
             expected=first.expected,
             found=first.found,
-            remedy=first.remedy,
+            remedy=first.remedy or _REMEDY,
         )
         self.others = others
 
@@ -159,7 +162,7 @@ def _refusal(mistakes: Iterable[Mistake], file: str) -> DefinitionRefused:
             _subject(m, file),
             expected=m.expected,
             found=m.found,
-            remedy=m.remedy,
+            remedy=m.remedy or _REMEDY,
         )
         for m in ordered[1:]
     )

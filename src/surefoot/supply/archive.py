@@ -35,6 +35,7 @@ def tar_of(folder: Path, time_seconds: int) -> bytes:
                     "archive.folder.size",
                     member.name,
                     expected=f"at most {FILES_MAX} files and {BYTES_MAX} bytes",
+                    found=f"{count} files and {total_bytes} bytes so far",
                 )
             if member.isreg():
                 with path.open("rb") as content:
@@ -72,7 +73,12 @@ def _member(folder: Path, path: Path, time_seconds: int) -> tarfile.TarInfo:
         member.size = path.stat().st_size
         member.mode = 0o755 if path.stat().st_mode & 0o111 else 0o644
     else:
-        raise Refused("archive.file.kind", member.name, expected="a file, folder or link")
+        raise Refused(
+            "archive.file.kind",
+            member.name,
+            expected="a file, folder or link",
+            found="another kind",
+        )
     return member
 
 

@@ -161,7 +161,7 @@ def tool(name: str, path: str, apart: Isolation) -> Tool:
     """A tool as it stands on this machine. Raises `Failed` when it is missing or silent."""
     place = shutil.which(name, path=path)
     if place is None:
-        raise Failed("build.tool.missing", name, expected=f"a program on {path}")
+        raise Failed("build.tool.missing", name, expected=f"a program on {path}", found="none")
     environment = {"PATH": path, "LANG": "C.UTF-8", "HOME": "/nonexistent"}
     for word in ("--version", "version"):
         done = run([place, word], Path("/"), environment, _TOOL_TIMEOUT_SECONDS, apart)
@@ -171,7 +171,9 @@ def tool(name: str, path: str, apart: Isolation) -> Tool:
             with open(place, "rb") as content:
                 chunks = iter(lambda: content.read(_CHUNK_BYTES), b"")
                 return Tool(name, version, digest_of_chunks(chunks))
-    raise Failed("build.tool.silent", name, expected="a version from --version or version")
+    raise Failed(
+        "build.tool.silent", name, expected="a version from --version or version", found="none"
+    )
 
 
 class _Log:

@@ -230,7 +230,10 @@ class Builder:
         try:
             if done.timed_out:
                 raise Refused(
-                    "build.tests.slow", order.name, expected=f"an end in {order.timeout_seconds} s"
+                    "build.tests.slow",
+                    order.name,
+                    expected=f"an end in {order.timeout_seconds} s",
+                    found="none",
                 )
             content = _read(
                 folders.junit.parent, folders.junit.name, junit.SIZE_BYTES_MAX, order.name
@@ -368,13 +371,17 @@ def _manifest(out: Path, order: BuildOrder) -> Plain:
         canonical.encode(found)
     except (ValueError, RecursionError) as error:
         raise Refused(
-            "build.manifest.input", f"component {order.name}: {order.manifest}", found=str(error)
+            "build.manifest.input",
+            f"component {order.name}: {order.manifest}",
+            expected="JSON without floating-point numbers",
+            found=str(error),
         ) from None
     if not isinstance(found, dict):
         raise Refused(
             "build.manifest.input",
             f"component {order.name}: {order.manifest}",
             expected="an object",
+            found=type(found).__name__,
         )
     return found
 

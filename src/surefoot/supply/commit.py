@@ -86,7 +86,9 @@ def parse_commit(name: str, raw: bytes) -> Commit:
         tree = _one(fields, b"tree").decode()
         parents = tuple(value.decode() for key, value in fields if key == b"parent")
     except ValueError as error:
-        raise Refused("source.commit.input", f"commit {name}", found=str(error)) from None
+        raise Refused(
+            "source.commit.input", f"commit {name}", expected="a commit object", found=str(error)
+        ) from None
     signer, standing = _signature(name, raw, fields)
     return Commit(
         id=name,

@@ -160,7 +160,12 @@ def verify_provenance(content: bytes, builders: Iterable[PublicKey], artifact: D
             isolation=definition.internalParameters.isolation,
         )
     except (ValueError, KeyError) as error:
-        raise Refused("provenance.statement.input", artifact, found=str(error)[:200]) from None
+        raise Refused(
+            "provenance.statement.input",
+            artifact,
+            expected="a statement of the builder's own form",
+            found=str(error)[:200],
+        ) from None
 
 
 def verify_test_result(content: bytes, builders: Iterable[PublicKey], artifact: Digest) -> Tested:
@@ -182,7 +187,12 @@ def verify_test_result(content: bytes, builders: Iterable[PublicKey], artifact: 
             failed_names=tuple(said.failedTests),
         )
     except (ValueError, KeyError) as error:
-        raise Refused("provenance.statement.input", artifact, found=str(error)[:200]) from None
+        raise Refused(
+            "provenance.statement.input",
+            artifact,
+            expected="a statement of the builder's own form",
+            found=str(error)[:200],
+        ) from None
 
 
 class _Resource(msgspec.Struct):

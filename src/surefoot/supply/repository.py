@@ -39,7 +39,12 @@ class Repository:
         Raises `Refused` for an unknown ref or one in a form that git could take for an option.
         """
         if not _REF.fullmatch(ref) or ".." in ref or "@{" in ref:
-            raise Refused("source.ref.input", repr(ref[:80]), expected="a branch, tag or commit")
+            raise Refused(
+                "source.ref.input",
+                repr(ref[:80]),
+                expected="a branch, tag or commit",
+                found="another form",
+            )
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         try:
             return run(self.path, *words).decode().strip()
@@ -47,7 +52,10 @@ class Repository:
             if error.found != "exit 1":
                 raise
             raise Refused(
-                "source.ref.unknown", ref, expected="a commit in this repository"
+                "source.ref.unknown",
+                ref,
+                expected="a commit in this repository",
+                found="none of that name",
             ) from None
 
     def commit(self, name: str) -> Commit:
@@ -127,7 +135,12 @@ class Repository:
         words = ("rev-list", f"--max-count={COMMITS_MAX + 1}", self.resolve(commit), *since)
         names = run(self.path, *words, *limits).decode().split()
         if len(names) > COMMITS_MAX:
-            raise Refused("source.history.size", commit, expected=f"at most {COMMITS_MAX} commits")
+            raise Refused(
+                "source.history.size",
+                commit,
+                expected=f"at most {COMMITS_MAX} commits",
+                found="more",
+            )
         with ObjectReader(self.path) as reader:
             return tuple(reader.commit(name) for name in names)
 
@@ -179,7 +192,12 @@ def checkout(repository: Path, commit: str, path: str, folder: Path) -> Commit:
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            raise Failed("source.checkout.exists", str(folder), expected="no folder yet") from None
+            raise Failed(
+                "source.checkout.exists",
+                str(folder),
+                expected="no folder yet",
+                found="one that is there",
+            ) from None
         _write_tree(reader, tree, folder)
     _set_times(folder, found.time_seconds)
     return found
@@ -196,6 +214,7 @@ def _write_tree(reader: ObjectReader, tree: str, folder: Path) -> None:
                 "source.checkout.size",
                 entry.path,
                 expected=f"at most {TREE_FILES_MAX} files and {CHECKOUT_BYTES_MAX} bytes",
+                found=f"{count} files and {total_bytes} bytes so far",
             )
         target = folder / entry.path
         if entry.mode == _LINK:

@@ -118,15 +118,15 @@ def run(
             timeout=timeout_seconds,
         )
     except FileNotFoundError:
-        raise Failed("source.git.missing", "git", remedy="install git") from None
+        raise _failed("source.git.missing", "git", "git on PATH", "none", "install git") from None
     except subprocess.TimeoutExpired:
-        raise Failed(
-            "source.git.slow", f"git {words[0]}", expected=f"an end in {timeout_seconds} s"
+        raise _failed(
+            "source.git.slow", f"git {words[0]}", f"an end in {timeout_seconds} s", "none"
         ) from None
     if done.returncode != 0:
         said = _USERINFO.sub("//", done.stderr.decode(errors="replace").strip())[:300]
-        raise Failed(
-            "source.git.failed", f"git {words[0]}", found=said or f"exit {done.returncode}"
+        raise _failed(
+            "source.git.failed", f"git {words[0]}", "exit 0", said or f"exit {done.returncode}"
         )
     return done.stdout
 
@@ -155,21 +155,27 @@ class ObjectReader:
         """
         given, out = _pipes(self._process)
         if not commits.HEX.fullmatch(name):
-            raise Refused("source.object.input", repr(name[:80]), expected="an object's name")
+            raise _refused(
+                "source.object.input", repr(name[:80]), "an object's name", "another form"
+            )
         given.write(f"{name}\n".encode())
         given.flush()
         header = out.readline(200).split()
         if len(header) != 3:
-            raise Failed("source.object.missing", f"{kind} {name}", remedy="fetch all history")
+            raise _failed(
+                "source.object.missing",
+                f"{kind} {name}",
+                "an object of this repository",
+                "none",
+                remedy="fetch all history",
+            )
         size = int(header[2])
         if size > size_bytes_max:
-            raise Refused(
-                "source.object.size", name, expected=f"at most {size_bytes_max}", found=str(size)
-            )
+            raise _refused("source.object.size", name, f"at most {size_bytes_max}", str(size))
         content = _exactly(out, size)
         _exactly(out, 1)
         if header[1].decode() != kind:
-            raise Refused("source.object.kind", name, expected=kind, found=header[1].decode())
+            raise _refused("source.object.kind", name, kind, header[1].decode())
         commits.check_id(kind, content, name)
         return content
 
@@ -183,8 +189,8 @@ class ObjectReader:
         Raises `Refused` for names no checkout may have and for submodules.
         """
         if prefix.count("/") > _DEPTH_MAX:
-            raise Refused(
-                "source.tree.depth", prefix[:200], expected=f"at most {_DEPTH_MAX} folders"
+            raise _refused(
+                "source.tree.depth", prefix[:200], f"at most {_DEPTH_MAX} folders", "more"
             )
         for mode, name, child in _tree_items(self.read(tree, "tree"), len(tree) // 2):
             path = f"{prefix}{name}"
@@ -193,11 +199,11 @@ class ObjectReader:
             elif mode in (0o100644, 0o100664, 0o100755, 0o120000):
                 yield Entry(path, mode, child)
             else:
-                raise Refused(
+                raise _refused(
                     "source.tree.submodule",
                     path,
-                    expected="a file, a folder or a symbolic link",
-                    found=f"mode {mode:o}",
+                    "a file, a folder or a symbolic link",
+                    f"mode {mode:o}",
                     remedy="copy the submodule's content into the repository",
                 )
 
@@ -212,7 +218,13 @@ class ObjectReader:
                 )
             }
             if part not in items:
-                raise Refused("source.path.unknown", path, remedy="commit the file or folder")
+                raise _refused(
+                    "source.path.unknown",
+                    path[:200],
+                    "a file or folder of the commit",
+                    "none there",
+                    remedy="commit the file or folder",
+                )
             mode, found = items[part]
         return mode, found
 
@@ -223,8 +235,8 @@ def mirror(origin: str, folder: Path) -> None:
     Raises `Refused` for another kind of address, `Failed` when the fetch does not succeed.
     """
     if not _ORIGIN.fullmatch(origin):
-        raise Refused(
-            "source.origin.input", "repository", expected="https, ssh or an absolute path"
+        raise _refused(
+            "source.origin.input", "repository", "https, ssh or an absolute path", "another address"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "HEAD").exists():
@@ -246,7 +258,9 @@ def walk_objects(repository: Path, size_bytes_max: int = SCAN_BYTES_MAX) -> Iter
         while header := out.readline(200):
             yield _next_object(out, header, size_bytes_max)
         if process.wait(_TIMEOUT_SECONDS) != 0:
-            raise Failed("source.git.failed", "git cat-file", found=f"exit {process.returncode}")
+            raise _failed(
+                "source.git.failed", "git cat-file", "exit 0", f"exit {process.returncode}"
+            )
     finally:
         _end(process)
 
@@ -257,7 +271,7 @@ def locate(repository: Path, name: str) -> tuple[Place, ...]:
     A commit or tag is its own place. Empty for an object no commit holds (staged, or dangling).
     """
     if not commits.HEX.fullmatch(name):
-        raise Refused("source.object.input", repr(name[:80]), expected="an object's name")
+        raise _refused("source.object.input", repr(name[:80]), "an object's name", "another form")
     kind = run(repository, "cat-file", "-t", name).decode().strip()
     if kind in ("commit", "tag"):
         return (Place(name, ""),)
@@ -295,7 +309,9 @@ def _places(words: list[str], name: str) -> tuple[Place, ...]:
 def _next_object(out: IO[bytes], header: bytes, size_bytes_max: int) -> GitObject:
     words = header.decode(errors="replace").split()
     if len(words) != 3:
-        raise Failed("source.object.missing", words[0] if words else "?", found=str(header[:100]))
+        raise _failed(
+            "source.object.missing", words[0] if words else "?", "an object", str(header[:100])
+        )
     name, kind, size_bytes = words[0], words[1], int(words[2])
     if size_bytes <= size_bytes_max:
         content = _exactly(out, size_bytes)
@@ -313,11 +329,18 @@ def _tree_items(content: bytes, hash_bytes: int) -> Iterator[tuple[int, str, str
         gap, end = content.find(b" ", at), content.find(b"\0", at)
         after = end + 1 + hash_bytes
         if not at < gap < end or after > len(content):
-            raise Corrupt("source.tree.input", "tree", expected="mode, name and object")
+            raise Corrupt(
+                "source.tree.input", "tree", expected="mode, name and object", found="other bytes"
+            )
         raw = content[gap + 1 : end]
         name = os.fsdecode(raw)
         if name in ("", ".", "..") or "/" in name or name.lower() == ".git":
-            raise Refused("source.tree.name", repr(name[:80]), expected="a plain file name")
+            raise _refused(
+                "source.tree.name",
+                repr(name[:80]),
+                "a plain file name",
+                "one that no checkout may have",
+            )
         yield int(content[at:gap], 8), name, content[end + 1 : after].hex()
         at = after
 
@@ -332,7 +355,15 @@ def _stream(repository: Path, *words: str) -> subprocess.Popen[bytes]:
             stderr=subprocess.DEVNULL,
         )
     except FileNotFoundError:
-        raise Failed("source.git.missing", "git", remedy="install git") from None
+        raise _failed("source.git.missing", "git", "git on PATH", "none", "install git") from None
+
+
+def _refused(code: str, subject: str, expected: str, found: str, remedy: str = "") -> Refused:
+    return Refused(code, subject, expected=expected, found=found, remedy=remedy)
+
+
+def _failed(code: str, subject: str, expected: str, found: str, remedy: str = "") -> Failed:
+    return Failed(code, subject, expected=expected, found=found, remedy=remedy)
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
@@ -352,11 +383,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _exactly(out: IO[bytes], size_bytes: int) -> bytes:
     content = out.read(size_bytes)
     if len(content) != size_bytes:
-        raise Failed(
+        raise _failed(
             "source.git.failed",
             "git cat-file",
-            expected=f"{size_bytes} bytes",
-            found=f"{len(content)}",
+            f"{size_bytes} bytes",
+            f"{len(content)}",
             remedy="run git fsck on the repository",
         )
     return content

@@ -56,7 +56,12 @@ class FakeGate:
                 remedy="correct the pipeline definition",
             ) from None
         if self._cannot_start:
-            raise Failed("gate.start.failed", f"gate {self._name}", expected="a tool that starts")
+            raise Failed(
+                "gate.start.failed",
+                f"gate {self._name}",
+                expected="a tool that starts",
+                found="none",
+            )
         write_durably(self._path, msgspec.json.encode([*read_runs(self._path), subject]))
         return Evidence(
             gate=self._name,

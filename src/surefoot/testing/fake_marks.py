@@ -73,7 +73,9 @@ class FakeMarks:
     def apply(self, step: Step, token: Token) -> Outcome:
         """Make the mark. See the contract."""
         if step.action not in _ACTIONS:
-            raise Refused("target.action.input", step.id, expected=", ".join(_ACTIONS))
+            raise Refused(
+                "target.action.input", step.id, expected=", ".join(_ACTIONS), found=step.action
+            )
         with self._receipts.admit(token) as receipt:
             if receipt is not None:
                 return receipt

@@ -204,4 +204,10 @@ def _check(step: Step) -> None:
 
 
 def _bad(subject: str, expected: str) -> Refused:
-    return Refused("target.arguments.input", subject, expected=expected, remedy="make a new plan")
+    return Refused(
+        "target.arguments.input",
+        subject,
+        expected=expected,
+        found="another form",
+        remedy="make a new plan",
+    )

@@ -317,7 +317,7 @@ class Faults:
         if chosen == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if chosen == "fail":
-            raise Failed("simulated.fault", place, found="reported as failed")
+            raise Failed("simulated.fault", place, expected="no fault", found="reported as failed")
         raise Crash(place)
 
 

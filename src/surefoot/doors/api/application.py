@@ -26,7 +26,7 @@ from starlette.routing import Route
 from surefoot.app.operation import Arguments, Operation, Request
 from surefoot.core.errors import Failed, Refused, SurefootError
 from surefoot.core.policy import Asker
-from surefoot.doors import words
+from surefoot.doors import codes, words
 from surefoot.doors.api import arguments, openapi
 from surefoot.doors.api.authenticate import Authenticator, Failures
 from surefoot.doors.api.table import PREFIX, Table
@@ -176,7 +176,7 @@ def error_response(error: SurefootError, request_id: str) -> Response:
     """The error's record and its status."""
     status = 500 if error.code == "server.fault" else error.status()
     headers = {"retry-after": "2"} if status in (429, 503) else {}
-    return _json({**error.record(), "request": request_id}, status, headers)
+    return _json({**codes.complete(error.record()), "request": request_id}, status, headers)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

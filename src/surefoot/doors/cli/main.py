@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 
 from surefoot import __version__
-from surefoot.core.errors import SurefootError
+from surefoot.core.errors import SurefootError, render
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
 from surefoot.doors.cli.tree import USAGE_STATUS, parser_for
 
@@ -61,14 +61,23 @@ def _run(options: argparse.Namespace) -> int:
 
 def show_error(error: SurefootError, output: str) -> None:
     """The error on standard error: a card on a terminal, one line elsewhere, a record as JSON."""
-    record = error.record()
+    record = _completed(error)
     if output == "json":
         text = json.dumps(record, ensure_ascii=False)
     elif sys.stderr.isatty():
         text = _card(record)
     else:
-        text = str(error)
+        text = render(record)
     sys.stderr.write(_clean(text) + "\n")
+
+
+def _completed(error: SurefootError) -> dict[str, str]:
+    if error.remedy:
+        return error.record()
+    # Only an error without a remedy of its own needs the table of codes.
+    codes = importlib.import_module("surefoot.doors.codes")
+    completed: dict[str, str] = codes.complete(error.record())
+    return completed
 
 
 def _card(record: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 
 from surefoot.core.errors import SurefootError
 from surefoot.core.offer import Firmware, Image, Offer, Poll
+from surefoot.doors import codes
 
 JSON_TYPE = "application/json"
 
@@ -35,7 +36,7 @@ def error_response(error: SurefootError, status: int | None = None) -> Response:
         "exceptionClass": error.kind,
         "errorCode": error.code,
         "message": str(error),
-        "info": error.record(),
+        "info": codes.complete(error.record()),
     }
     return json_response(document, status or error.status())
 

@@ -274,5 +274,11 @@ async def _on_gone(request: Request, error: Exception) -> Response:
 
 async def _on_mistake(request: Request, error: Exception) -> Response:
     _log.error("device door: our mistake", exc_info=error)
-    found = Failed("device.door.failed", "device door", remedy="send it again; this was logged")
+    found = Failed(
+        "device.door.failed",
+        "device door",
+        expected="an answer",
+        found="a mistake of ours",
+        remedy="send it again; this was logged",
+    )
     return answers.error_response(found, 500)

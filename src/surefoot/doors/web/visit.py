@@ -20,6 +20,7 @@ from surefoot.app.facade import App
 from surefoot.app.operation import Operation, Request
 from surefoot.core.errors import Refused, SurefootError
 from surefoot.core.policy import Asker
+from surefoot.doors import codes
 from surefoot.doors.session import Session
 from surefoot.doors.web import shape
 
@@ -161,4 +162,6 @@ class Visit:
 
     def error(self, error: SurefootError, status: int = 0) -> Response:
         """The error's record as a page."""
-        return self.render("error.html", status or error.status(), error=error.record())
+        return self.render(
+            "error.html", status or error.status(), error=codes.complete(error.record())
+        )

@@ -53,7 +53,9 @@ async def _one(line: bytes, answer: Answer) -> dict[str, Any]:
         return {"error": error.record()}
     except (TypeError, ValueError) as error:
         # The message may quote the request, and a request may hold a secret.
-        wrong = Refused("target.keeper.input", "keeper", found=type(error).__name__)
+        wrong = Refused(
+            "target.keeper.input", "keeper", expected="a JSON object", found=type(error).__name__
+        )
         return {"error": wrong.record()}
 
 

@@ -119,7 +119,9 @@ class Keeper:
         }
         act = acts.get(str(request.pop("do", "")))
         if act is None:
-            raise Refused("target.keeper.input", "keeper", expected=", ".join(acts))
+            raise Refused(
+                "target.keeper.input", "keeper", expected=", ".join(acts), found="another act"
+            )
         return await act(**request)
 
     async def _status(self) -> dict[str, Any]:
