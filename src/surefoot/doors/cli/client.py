@@ -187,6 +187,12 @@ def _answer(status: int, content: bytes, server: str) -> dict[str, Any]:
     return value
 
 
+def _said(error: Exception) -> str:
+    """What the system said, without its number."""
+    reason = error.strerror if isinstance(error, OSError) else ""
+    return (reason or str(error) or type(error).__name__)[:200]
+
+
 def _unreachable(server: str, error: Exception, *, may_have_happened: bool) -> NoReturn:
     remedy = "start it with: surefoot server run --data FOLDER"
     if may_have_happened:
@@ -195,6 +201,6 @@ def _unreachable(server: str, error: Exception, *, may_have_happened: bool) -> N
         "server.reach.failed",
         f"server {server}",
         expected="an answer",
-        found=(str(error) or type(error).__name__)[:200],
+        found=_said(error),
         remedy=remedy,
     ) from None

@@ -45,7 +45,23 @@ def _judge(options: argparse.Namespace, verdict: str) -> None:
     _confirm(options, verdict)
     sealed = envelope.seal(words.APPROVAL_TYPE, payload, [signer])
     body = {"number": options.number, "envelope": base64.b64encode(sealed).decode()}
-    asking.emit(options, client.ask(options.command.method, options.command.path, body))
+    answer = client.ask(options.command.method, options.command.path, body)
+    if options.output == "json":
+        show.as_json(answer)
+    else:
+        _answered(options.number, verdict, answer)
+
+
+def _answered(number: int, verdict: str, answer: dict[str, Any]) -> None:
+    """What the verdict came to, and what follows."""
+    if verdict == "reject":
+        show.line(f"deployment {number}: {answer.get('status')}")
+        return
+    given, missing = show.clean(answer.get("approvals")), answer.get("missing", 0)
+    if missing:
+        show.line(f"approved by {given}; {missing} more needed")
+    else:
+        show.line(f"approved by {given}; follow it: surefoot deployment watch {number}")
 
 
 def _payload(client: Client, number: int, verdict: str) -> tuple[bytes, dict[str, Any]]:
@@ -163,7 +179,9 @@ def _tell(answer: dict[str, Any], known: dict[str, str], progress: Progress) -> 
     waiting = answer.get("waiting_for") or ""
     now = {"": f"{answer['status']}{': waiting for ' + waiting if waiting else ''}"}
     now |= {step["id"]: str(step["status"]) for step in answer.get("steps", [])}
-    summaries = {step["id"]: step.get("summary", "") for step in answer.get("steps", [])}
+    summaries = {
+        step["id"]: step.get("cause") or step.get("summary", "") for step in answer.get("steps", [])
+    }
     for name, status in now.items():
         fresh = name not in known and name and status == "pending"
         if known.get(name) != status and not fresh:

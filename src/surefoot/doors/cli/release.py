@@ -35,8 +35,11 @@ def create(options: argparse.Namespace) -> None:
         asking.emit(options, result, "components")
     sealed = envelope.seal(words.RELEASE_TYPE, manifest, [signer])
     body = {"envelope": base64.b64encode(sealed).decode()}
-    answer = client.ask("POST", "/releases", body)
-    asking.emit(options, {**answer, "signed_by": signer.keyid})
+    answer = {**client.ask("POST", "/releases", body), "signed_by": signer.keyid}
+    if options.output == "json":
+        show.as_json(answer)
+    else:
+        show.line(f"release {options.version} is registered, signed by {signer.keyid}")
 
 
 def rebuild(options: argparse.Namespace) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 _CELL_CHARACTERS_MAX = 120
+_ROOM_MIN = 20
 
 
 def as_json(answer: Any) -> None:
@@ -39,6 +42,26 @@ def line(text: str = "") -> None:
     print("".join(c if c.isprintable() else "\ufffd" for c in text))
 
 
+def paragraph(content: str, indent: str = "  ") -> None:
+    """A line of prose; on a terminal its further lines are indented alike."""
+    for part in wrapped(content, indent):
+        line(indent + part)
+
+
+def wrapped(content: str, indent: str) -> list[str]:
+    """The text in as many lines as a terminal needs after an indent; elsewhere it is one."""
+    if not sys.stdout.isatty():
+        return [content]
+    room = max(shutil.get_terminal_size().columns - len(indent), _ROOM_MIN)
+    return textwrap.wrap(content, room, break_on_hyphens=False) or [""]
+
+
+def moment(value: Any) -> str:
+    """A time to the second: what a table has room for."""
+    whole, point, _ = str(value or "").partition(".")
+    return f"{whole}Z" if point else whole
+
+
 def text(content: str) -> None:
     """Several lines, like a document."""
     for part in content.splitlines():
@@ -62,7 +85,10 @@ def fields(pairs: Iterable[tuple[str, Any]], indent: str = "") -> None:
     rows = [(name, clean(value)) for name, value in pairs if value not in ("", None, [], {})]
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        print(f"{indent}{name:<{width}}  {value}")
+        first, *more = wrapped(value, f"{indent}{'':{width}}  ")
+        print(f"{indent}{name:<{width}}  {first}")
+        for part in more:
+            print(f"{indent}{'':{width}}  {part}")
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "none") -> None:

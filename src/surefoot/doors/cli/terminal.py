@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 _CONSOLE = Console()
+_WORD_CHARACTERS_MAX = 32
 
 
 def heading(title: str) -> None:
@@ -23,9 +24,12 @@ def heading(title: str) -> None:
 
 def table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """A table of texts."""
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        shown.add_column(header, overflow="fold")
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for index, header in enumerate(headers):
+        # A column never gets too narrow for its longest word, as long as there is room at all.
+        said = " ".join([header, *(row[index] for row in cells)]).split()
+        longest = min(max((len(word) for word in said), default=1), _WORD_CHARACTERS_MAX)
+        shown.add_column(header, overflow="fold", min_width=longest)
     for row in cells:
         shown.add_row(*(Text(cell) for cell in row))
     _CONSOLE.print(shown)

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 USAGE_STATUS = 2
+# Longer than that, a list of choices makes the line of usage too wide.
+_LISTED_CHARACTERS_MAX = 40
 
 
 class Word(NamedTuple):
@@ -135,7 +137,11 @@ def _add(parser: Parser, word: Word) -> None:
     given |= {"type": word.kind, "metavar": word.shown_as or word.key.upper()}
     if word.choices:
         given["choices"] = word.choices
-        given["metavar"] = word.shown_as or "|".join(word.choices)
+        listed = "|".join(word.choices)
+        if len(listed) > _LISTED_CHARACTERS_MAX:
+            given["help"] = f"{word.help}: {', '.join(word.choices)}"
+        else:
+            given["metavar"] = word.shown_as or listed
     if word.name.startswith("--"):
         given |= {"action": "append"} if word.many else {"default": word.default}
         parser.add_argument(word.name, **given)
@@ -181,6 +187,8 @@ def _suggested(message: str) -> str:
         return message
     typed, _, choices = rest.partition(" (choose from ")
     known = [choice.strip(" ')") for choice in choices.split(",")]
+    if start.startswith(("argument COMMAND", "argument VERB")):
+        start = ""
     near = difflib.get_close_matches(typed.strip("'"), known, 1)
     advice = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
     return f"{start}unknown {typed}; {advice}"

@@ -5,7 +5,7 @@ Does not: ask for anything; a member that is missing is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from surefoot.core.errors import render
@@ -13,6 +13,7 @@ from surefoot.doors.cli import show
 
 Answer = dict[str, Any]
 _SHORT_DIGEST = 19
+_TIMES = ("at", "seen_at")
 
 
 def plain(answer: Answer) -> None:
@@ -70,7 +71,13 @@ def releases(answer: Answer) -> None:
     show.table(
         ("version", "registered", "cutter", "commit", "digest"),
         (
-            (r["version"], r["registered_at"], r["cutter"], r["commit"][:12], short(r["digest"]))
+            (
+                r["version"],
+                show.moment(r["registered_at"]),
+                r["cutter"],
+                r["commit"][:12],
+                short(r["digest"]),
+            )
             for r in rows
         ),
     )
@@ -114,7 +121,7 @@ def entries(answer: Answer) -> None:
     rows = answer.get("entries", [])
     names = ("index", "at", "kind", "actor", "stream", "summary")
     present = [n for n in names if any(n in row for row in rows)]
-    show.table(present, ([row.get(n) for n in present] for row in rows))
+    show.table(present, (_cells(row, present) for row in rows))
 
 
 def checkpoint(answer: Answer) -> None:
@@ -160,7 +167,7 @@ def devices(answer: Answer) -> None:
     rows = answer.get("devices", [])
     names = ("device", "hardware", "state", "version", "seen_at")
     present = [n for n in names if any(n in row for row in rows)]
-    show.table(present, ([row.get(n) for n in present] for row in rows))
+    show.table(present, (_cells(row, present) for row in rows))
     if answer.get("shares"):
         show.fields([("shares", answer["shares"])])
 
@@ -177,7 +184,11 @@ def device(answer: Answer) -> None:
     names = ("report", "deployment", "kind", "from", "to", "ran", "runs", "reason")
     rows = answer.get("reports", [])
     present = [n for n in names if any(n in row for row in rows)]
-    show.table(present, ([row.get(n) for n in present] for row in rows))
+    show.table(present, (_cells(row, present) for row in rows))
+
+
+def _cells(row: Answer, names: Iterable[str]) -> list[Any]:
+    return [show.moment(row.get(n)) if n in _TIMES else row.get(n) for n in names]
 
 
 def short(digest: str) -> str:

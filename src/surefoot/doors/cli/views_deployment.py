@@ -26,11 +26,8 @@ def plan(answer: Answer) -> None:
     verdict(answer)
     show.heading("\nsteps")
     show.table(
-        ("step", "target", "action", "what", "undo"),
-        (
-            (s.get("id"), s.get("target"), s.get("action"), s.get("summary"), s.get("reversible"))
-            for s in answer.get("steps", [])
-        ),
+        ("step", "what", "undo"),
+        ((s.get("id"), s.get("summary"), s.get("reversible")) for s in answer.get("steps", [])),
     )
 
 
@@ -51,13 +48,14 @@ def verdict(answer: Answer) -> None:
     show.heading("\ncan it be undone?")
     if found.get("reversible"):
         show.line("  yes, at every step")
+    elif found and not found.get("last_reversible_step"):
+        show.paragraph(f"no: {found.get('why')}")
     elif found:
-        last = found.get("last_reversible_step") or "none"
-        first = found.get("first_irreversible_step")
-        show.line(f"  up to step {last}; not after {first}: {found.get('why')}")
+        last, first = found["last_reversible_step"], found.get("first_irreversible_step")
+        show.paragraph(f"up to step {last}; not after {first}: {found.get('why')}")
     failing = answer.get("on_device_failure") or {}
     if failing.get("why"):
-        show.line(f"  when devices fail: {failing['why']}")
+        show.paragraph(f"when devices fail: {failing['why']}")
 
 
 def requested(answer: Answer) -> None:
@@ -77,7 +75,12 @@ def deployments(answer: Answer) -> None:
     show.table(
         ("number", "environment", "purpose", "release", "status", "steps", "by", "requested"),
         (
-            (*(d.get(n) for n in names), _steps(d), d.get("requester"), d.get("requested_at"))
+            (
+                *(d.get(n) for n in names),
+                _steps(d),
+                d.get("requester"),
+                show.moment(d.get("requested_at")),
+            )
             for d in rows
         ),
     )
@@ -92,7 +95,9 @@ def deployment(answer: Answer) -> None:
     names = ("number", "environment", "purpose", "release_version", "status", "cause")
     more = ("waiting_for", "requester", "requested_at", "begun_at", "ended_at", "digest")
     who = ("eligible", "excluded", "approvals_missing", "figures", "waves", "at", "state")
-    show.fields([(n.replace("_", " "), answer.get(n)) for n in (*names, *more, *who)])
+    waves = {n: w for n, w in (answer.get("waves") or {}).items() if w}
+    found = {**answer, "waves": waves}
+    show.fields([(n.replace("_", " "), found.get(n)) for n in (*names, *more, *who)])
     if "steps" not in answer:
         return
     changes(answer)
@@ -101,13 +106,20 @@ def deployment(answer: Answer) -> None:
         show.heading("\napprovals")
         show.table(
             ("person", "verdict", "at"),
-            ((a.get("person"), a.get("verdict"), a.get("at")) for a in answer["approvals"]),
+            (
+                (a.get("person"), a.get("verdict"), show.moment(a.get("at")))
+                for a in answer["approvals"]
+            ),
         )
     show.heading("\nsteps")
     show.table(
-        ("step", "status", "what", "cause"),
-        ((s.get("id"), s.get("status"), s.get("summary"), s.get("cause")) for s in answer["steps"]),
+        ("step", "status", "what came of it"),
+        ((s.get("id"), _status(s), s.get("cause") or s.get("summary")) for s in answer["steps"]),
     )
+
+
+def _status(step: Answer) -> str:
+    return "undone" if step.get("undo") == "done" else str(step.get("status"))
 
 
 def matrix(answer: Answer) -> None:
@@ -135,7 +147,7 @@ def environment(answer: Answer) -> None:
     if answer.get("exists") is False:
         show.line(f"environment {answer.get('name')} did not exist at {answer.get('at')}")
         return
-    aside = ("components", "values", "infrastructure", "drift", "exists")
+    aside = ("components", "values", "infrastructure", "drift", "exists", "freeze", "freezes")
     show.fields((n.replace("_", " "), v) for n, v in answer.items() if n not in aside)
     show.heading("\ncomponents")
     components(answer)
@@ -143,6 +155,15 @@ def environment(answer: Answer) -> None:
         if answer.get(part):
             show.heading(f"\n{part}")
             show.fields(_flat(answer[part]), "  ")
+    if answer.get("freezes"):
+        show.heading("\nfreezes")
+        show.table(
+            ("freeze", "from", "until"),
+            (
+                (n, show.moment(z.get("from")), show.moment(z.get("until")))
+                for n, z in answer["freezes"].items()
+            ),
+        )
     if answer.get("drift"):
         show.heading("\ndrift")
         show.table(
