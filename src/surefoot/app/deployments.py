@@ -18,14 +18,13 @@ from surefoot.core import policy, progress
 from surefoot.core.errors import Refused
 from surefoot.core.plan import Plan
 from surefoot.core.plan import decode as decode_plan
+from surefoot.core.signed import APPROVAL_TYPE
 from surefoot.core.target import Plain
 from surefoot.core.world import Deployment, World
 from surefoot.engine.effects import judge
 from surefoot.trust import canonical, envelope, sshsig
 from surefoot.trust.digest import Digest
 from surefoot.trust.keys import parse_public_line
-
-APPROVAL_TYPE = "application/vnd.surefoot.approval+json"
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 

@@ -34,6 +34,7 @@ from surefoot.compose.folder import (
     seed,
 )
 from surefoot.compose.gating import Gating
+from surefoot.compose.signed import signed_acts
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services
 from surefoot.core.fold import new_world
@@ -252,6 +253,7 @@ class Installation:
             log_key(self.folder, self.settings),
             checkpoint_path(self.folder, self.settings),
             make_world=new_world,
+            signed=signed_acts(self.blobs),
         )
         plain: Plain = {**msgspec.to_builtins(report), "ok": report.ok}
         return plain

@@ -12,16 +12,19 @@ from typing import Any
 import msgspec
 
 from surefoot.compose.folder import checkpoint_path, load_settings, log_key, open_store
+from surefoot.compose.signed import signed_acts
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
+from surefoot.store.blobs import FileBlobs
 from surefoot.trust.note import VerifierKey
 
 Progress = Callable[[int, int], None]
 
 
 def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
-    """Verify a data folder's journal against its own key and the checkpoint kept outside."""
+    """Verify a data folder's journal against its own key and the checkpoint kept outside, and the
+    signatures of the people who approved and cut."""
     settings = load_settings(folder)
     database = open_store(folder, settings, read_only=True)
     try:
@@ -30,6 +33,7 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
             log_key(folder, settings),
             checkpoint_path(folder, settings),
             make_world=new_world,
+            signed=signed_acts(FileBlobs(folder / "blobs")),
             progress=lambda done: progress(done, 0),
         )
     finally:

@@ -208,6 +208,14 @@ def approve(
             remedy="look at the present plan and sign that one",
         )
     own = policy.check_approver(world, deployment, asker, now_ms)
+    if fact.key and fact.key not in world.people.people[asker.id].keys:
+        raise Refused(
+            "approval.envelope.signature",
+            label,
+            expected=f"a key of {asker.id} that counts",
+            found=f"{fact.key}, revoked or of somebody else",
+            remedy=f"sign with: surefoot deployment approve {deployment.number}",
+        )
     check_parent(plan, world.heads, label)
     known = next((a for a in deployment.approvals if a.person == asker.id), None)
     if known is not None and (known.verdict, known.key) == (fact.verdict, fact.key):

@@ -33,6 +33,9 @@ from surefoot.trust.note import (
 )
 
 MakeWorld = Callable[[], Folding]
+Signed = Callable[[Folding, Entry], str | None]
+"""What speaks against the signature under a person's act, in the world before it; "" for nothing,
+None for an entry that nobody signs."""
 Progress = Callable[[int], None]
 
 
@@ -58,6 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     states: int
     checkpoint_size: int
     replayed: bool
+    signatures: int = 0
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -87,9 +91,11 @@ def verify_live(
     *,
     make_world: MakeWorld | None = None,
     progress: Progress | None = None,
+    signed: Signed | None = None,
 ) -> Report:
     """Verify the journal in a database against the key and the checkpoint kept outside.
 
+    With `signed` and `make_world` the signatures of people are verified as well.
     Never raises `Corrupt`: what is bad is in the report.
     """
     pinned = _read_note(last_checkpoint_path) if last_checkpoint_path else None
@@ -120,11 +126,14 @@ class _Verification:
         vkey: str,
         make_world: MakeWorld | None,
         progress: Progress | None,
+        signed: Signed | None = None,
     ) -> None:
         self._source = source
         self._key = VerifierKey.parse(vkey)
         self._world = make_world() if make_world else None
         self._progress = progress or (lambda size: None)
+        self._signed = signed or (lambda world, entry: None)
+        self._signatures = 0
         self._chain = Chain()
         self._states: dict[Digest, bool] = {}
         self._problems: list[Problem] = []
@@ -156,6 +165,7 @@ class _Verification:
             states=len(self._states),
             checkpoint_size=newest.size if newest else 0,
             replayed=self._world is not None,
+            signatures=self._signatures,
             problems=tuple(self._problems),
         )
 
@@ -207,6 +217,7 @@ class _Verification:
         """Fold a batch again, once its seal is known to be good."""
         for entry in self._batch:
             assert self._world is not None
+            self._act(self._world, entry)
             try:
                 self._world.apply(msgspec.structs.replace(entry, state=NO_STATE))
                 found = digest_of(canonical.encode(self._world.state(entry.stream)))
@@ -216,6 +227,17 @@ class _Verification:
             if found != entry.state:
                 raise Broken("journal.state.fold", entry.index, entry.state, found)
         self._batch.clear()
+
+    def _act(self, world: Folding, entry: Entry) -> None:
+        """The journal's own signature does not make somebody's act out of an entry."""
+        fault = self._signed(world, entry)
+        if fault is None:
+            return
+        self._signatures += 1
+        if fault:
+            subject = f"{entry.kind} of {entry.stream}, entry {entry.index}"
+            expected = "the person's own signature over it"
+            self._bad("journal.act.signature", subject, expected, fault, entry.index)
 
     def _intact(self, entry: Entry) -> bool:
         content = self._source.state(entry.state)
