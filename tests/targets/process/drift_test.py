@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from surefoot.targets.process_words import expected_observation
+from surefoot.targets.process_words import configuration_of, expected_observation
 
 
 def live(world) -> Path:
@@ -47,6 +47,17 @@ def test_a_changed_value_shows(world) -> None:
     }
     assert repaired(world)
     assert world.get()[1] == b"one"
+
+
+def test_a_file_changed_to_what_is_wanted_next_does_not_pass_for_a_restart(world) -> None:
+    """The process read the old values at its start, whatever its file says now."""
+    world.deploy(values={"greeting": "one"})
+    path = live(world) / "configuration.json"
+    path.write_bytes(configuration_of({"greeting": "two"}))
+    assert world.get()[1] == b"one"
+    assert world.deploy(values={"greeting": "two"})
+    assert world.get()[1] == b"two"
+    assert world.deploy(values={"greeting": "two"}) == []
 
 
 def test_a_broken_or_missing_configuration_shows(world) -> None:
