@@ -5,6 +5,7 @@ Does not: decide what is shown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich import box
@@ -14,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 _CONSOLE = Console()
-_WORD_CHARACTERS_MAX = 32
+_WORD_CHARACTERS_MAX = 50
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$")
 
 
 def heading(title: str) -> None:
@@ -25,14 +27,24 @@ def heading(title: str) -> None:
 def table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """A table of texts."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for index, header in enumerate(headers):
-        # A column never gets too narrow for its longest word, as long as there is room at all.
-        said = " ".join([header, *(row[index] for row in cells)]).split()
-        longest = min(max((len(word) for word in said), default=1), _WORD_CHARACTERS_MAX)
-        shown.add_column(header, overflow="fold", min_width=longest)
+    widths = _least_widths(headers, cells)
+    if sum(widths) + 2 * len(widths) > _CONSOLE.width:
+        # Times may stand in two lines: date and time of day.
+        cells = [[_TIME.sub(r"\1 \2", cell) for cell in row] for row in cells]
+        widths = _least_widths(headers, cells)
+    room = sum(widths) + 2 * len(widths) <= _CONSOLE.width
+    for header, width in zip(headers, widths, strict=True):
+        shown.add_column(header, overflow="fold", min_width=width if room else None)
     for row in cells:
         shown.add_row(*(Text(cell) for cell in row))
     _CONSOLE.print(shown)
+
+
+def _least_widths(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """For each column the longest word, within reason: narrower, a word would be broken."""
+    columns = zip(headers, *cells, strict=True)
+    words = (" ".join(column).split() for column in columns)
+    return [min(max(map(len, said), default=1), _WORD_CHARACTERS_MAX) for said in words]
 
 
 class Bar:

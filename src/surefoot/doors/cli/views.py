@@ -167,7 +167,8 @@ def devices(answer: Answer) -> None:
     rows = answer.get("devices", [])
     names = ("device", "hardware", "state", "version", "seen_at")
     present = [n for n in names if any(n in row for row in rows)]
-    show.table(present, (_cells(row, present) for row in rows))
+    headers = [n.removesuffix("_at") for n in present]
+    show.table(headers, (_cells(row, present) for row in rows))
     if answer.get("shares"):
         show.fields([("shares", answer["shares"])])
 
