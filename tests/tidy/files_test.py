@@ -32,6 +32,7 @@ TOP = {
     "scripts": "set-up and lock",
     "src": "the package",
     "tests": "the tests",
+    "tools": "the verifier in a single file",
 }
 # Run as programs, or loaded by name.
 ENTRIES = {

@@ -103,9 +103,12 @@ def _verifier(bundle: Bundle, key: str | None) -> VerifierKey:
     if key is not None and key != bundle.key:
         raise NotProved("proof.key.differs", "log key", key[:120], bundle.key[:120])
     try:
-        return VerifierKey.parse(bundle.key)
+        found = VerifierKey.parse(bundle.key)
     except NotANote as error:
         raise NotProved("proof.key.differs", "log key", "a key", str(error)) from None
+    if found.text() != bundle.key:
+        raise NotProved("proof.key.differs", "log key", found.text(), bundle.key[:120])
+    return found
 
 
 def _end(bundle: Bundle, side: Side, verifier: VerifierKey, subject: str) -> _End:
