@@ -36,7 +36,7 @@ def declared(definition: Definition, environment: Environment) -> Declared:
     return found
 
 
-def settings_of(definition: Definition, environment: Environment) -> Settings:
+def settings_of(definition: Definition, environment: Environment, tools: Plain) -> Settings:
     """Values, secret references, infrastructure and tools for an environment."""
     entry = declared(definition, environment)
     missing = [name for name in entry.secrets if name not in environment.secrets]
@@ -48,17 +48,23 @@ def settings_of(definition: Definition, environment: Environment) -> Settings:
             found=f"no value for {', '.join(missing)}",
             remedy=f"set it: surefoot secret set {environment.name} {missing[0]}",
         )
+    return Settings(
+        values=dict(entry.values),
+        secrets={name: environment.secrets[name] for name in entry.secrets},
+        infrastructure=infrastructure_of(entry),
+        tools=tools,
+    )
+
+
+def infrastructure_of(entry: Declared) -> Plain:
+    """What an environment's targets are declared to be: listener, limits, keeper, databases."""
     process = entry.targets.process
     infrastructure: Plain = {"keeper": KEEPER_VERSION} if process else {}
     if process:
         infrastructure |= {k: v for k, v in msgspec.to_builtins(process).items() if v is not None}
-    infrastructure |= {f"database {n}": d.engine for n, d in entry.targets.databases.items()}
-    return Settings(
-        values=dict(entry.values),
-        secrets={name: environment.secrets[name] for name in entry.secrets},
-        infrastructure=infrastructure,
-        tools=dict(definition.tools),
-    )
+    return infrastructure | {
+        f"database {name}": d.engine for name, d in entry.targets.databases.items()
+    }
 
 
 def desired_of(

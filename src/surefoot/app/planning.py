@@ -55,7 +55,7 @@ def plan_for(app: App, ask: Ask) -> Plan:
     manifest = app.manifest(ground.release)
     previous = app.manifest(ground.previous) if ground.previous else None
     definition = app.definition(manifest.definition)
-    settings = settings_of(definition, ground.environment)
+    settings = settings_of(definition, ground.environment, manifest.tools)
     policy = app.read(
         lambda w: w.definition.governance.policy(ask.environment, ground.environment.source)
     )
@@ -219,7 +219,7 @@ def _restoring(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple
 def _reverting(app: App, ask: Ask, ground: _Ground, manifest: Manifest) -> tuple[Step, ...]:
     """Steps that bring services back to what is recorded."""
     definition = app.definition(manifest.definition)
-    settings = settings_of(definition, ground.environment)
+    settings = settings_of(definition, ground.environment, manifest.tools)
     wanted = desired_of(app, definition, ground.environment, manifest, settings)
     drifted = {difference.path for difference in ground.environment.drift}
     steps = []

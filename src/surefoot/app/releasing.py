@@ -13,10 +13,12 @@ from pathlib import Path
 
 import msgspec
 
+from surefoot.app.desired import infrastructure_of
 from surefoot.app.draft import Draft, Source
 from surefoot.app.facade import App
 from surefoot.app.jobs import Report
 from surefoot.app.people import commitment
+from surefoot.app.tools import tools_of
 from surefoot.core import facts as f
 from surefoot.core import fold
 from surefoot.core.errors import Refused
@@ -31,6 +33,7 @@ from surefoot.supply.commit import Commit
 from surefoot.supply.order import BuildOrder, BuiltComponent
 from surefoot.supply.repository import Repository, require_signer
 from surefoot.targets.database.migration import describe
+from surefoot.targets.database.sql import Engine
 from surefoot.trust.digest import Digest, digest_of
 
 
@@ -77,13 +80,20 @@ class Releasing:
         definition = parse_definition(content)
         app.blobs.put(content)
         builder = self._make_builder(report)
-        built = {}
+        built: dict[str, BuiltComponent] = {}
+        found: dict[str, str] = {}
         for name in definition.components:
             report(f"building {name}")
-            built[name] = builder.build(_order(name, definition), commit)
+            order = _order(name, definition)
+            found |= {t.name: t.version for t in builder.inputs(order, commit).tools}
+            tools_of(definition.tools, found)
+            built[name] = builder.build(order, commit)
         manifest = self._manifest(app, definition, content, version, commit, built)
         manifest = msgspec.structs.replace(
-            manifest, contributors=tuple(sorted(contributors)), cutter=asker
+            manifest,
+            contributors=tuple(sorted(contributors)),
+            cutter=asker,
+            tools={**tools_of(definition.tools, found)},
         )
         app.blobs.put(manifest.encode())
         gates, evidence = self._judged(app, manifest, definition, report)
@@ -156,14 +166,18 @@ class Releasing:
                 name: msgspec.to_builtins(c) for name, c in definition.compatibility.items()
             },
             settings={
-                name: {"values": dict(e.values), "secrets": list(e.secrets)}
+                name: {
+                    "values": dict(e.values),
+                    "secrets": list(e.secrets),
+                    "infrastructure": infrastructure_of(e),
+                }
                 for name, e in definition.environments.items()
             },
             pipeline={
                 "release": list(definition.pipeline.release),
                 "deploy": list(definition.pipeline.deploy),
             },
-            tools=dict(definition.tools),
+            tools={},
             contributors=(),
             cutter="",
         )
@@ -243,7 +257,7 @@ def _component(
     shown = version
     if isinstance(part, Migrations):
         engine = _engine(definition, part.database)
-        migrations = describe(app.blobs.get(built.artifact), engine)  # type: ignore[arg-type]
+        migrations = describe(app.blobs.get(built.artifact), engine)
         detail = {"database": part.database, "migrations": [*migrations]}
         shown = f"{len(migrations):04d}"
     elif isinstance(part, Firmware):
@@ -264,10 +278,12 @@ def _component(
     )
 
 
-def _engine(definition: Definition, database: str) -> str:
+def _engine(definition: Definition, database: str) -> Engine:
+    """Whose SQL the migrations are read as; of several engines, the first environment's."""
     for environment in definition.environments.values():
         if database in environment.targets.databases:
-            return environment.targets.databases[database].engine
+            declared = environment.targets.databases[database].engine
+            return "sqlite" if declared == "sqlite" else "postgres"
     raise AssertionError("the definition was checked: every database is declared")
 
 
