@@ -137,7 +137,7 @@ class _Life:
         environment, name = quote(run.environment, safe=""), quote(device.device, safe="")
         self._root = f"/{environment}/controller/v1/{name}"
         self._headers = {"Authorization": f"TargetToken {device.token}"}
-        self._silent = False
+        self._silent = self._restarted = False
         self._place = hashlib.sha256(device.device.encode()).digest()[0] / 256
 
     async def live(self) -> None:
@@ -149,7 +149,12 @@ class _Life:
                 wait = await self._turn()
             except _BROKEN:
                 self._counts["troubles"] += 1
-            await asyncio.sleep(self._run.poll_seconds or wait)
+            if self._restarted:
+                # As devices do: what starts anew asks at once, and so shows what it runs.
+                self._restarted, wait = False, _FIRST_WAIT_SECONDS
+            else:
+                wait = self._run.poll_seconds or wait
+            await asyncio.sleep(wait)
 
     async def _turn(self) -> float:
         self._counts["polls"] += 1
@@ -198,6 +203,7 @@ class _Life:
         await self._close(action, chunk["version"], whole)
 
     async def _close(self, action: str, version: str, whole: bool) -> None:
+        self._restarted = True
         if self._device.behaviour == "fails" or not whole:
             self._counts["failures"] += 1
             self._device.behaviour = "ok"
