@@ -44,7 +44,7 @@ class Releasing:
         self,
         repository: Path,
         make_builder: Callable[[Report], Builder],
-        make_gates: Callable[[], Mapping[str, Gate]],
+        make_gates: Mapping[str, Callable[[], Gate]],
     ) -> None:
         self._repository = repository
         self._make_builder = make_builder
@@ -185,11 +185,12 @@ class Releasing:
     def _judged(
         self, app: App, manifest: Manifest, definition: Definition, report: Report
     ) -> tuple[tuple[f.GateResult, ...], tuple[Digest, ...]]:
-        gates = self._make_gates()
         results = []
         for name in definition.pipeline.release:
             report(f"gate {name}")
-            evidence = gates[name].run(manifest.digest(), gate_arguments(name, manifest))
+            evidence = self._make_gates[name]().run(
+                manifest.digest(), gate_arguments(name, manifest)
+            )
             result = judged(app, evidence, manifest.digest())
             report(f"gate {name}: {result.verdict}, {result.reason}")
             results.append(result)

@@ -69,7 +69,17 @@ class Gating:
             hidden=(self.folder,),
         )
 
-    def release_gates(self) -> Mapping[str, Gate]:
+    def release_gates(self) -> Mapping[str, Callable[[], Gate]]:
+        """The gates before a release is registered, each made when a pipeline names it."""
+        builders = [parse_public_line(self._builder_line())[0]]
+        return {
+            "provenance": lambda: ProvenanceGate(self.blobs, builders, self.now_ms),
+            "tests": lambda: TestsGate(self.blobs, self.now_ms, builders),
+            "secrets": self._secrets_gate,
+        }
+
+    def _secrets_gate(self) -> Gate:
+        """Seconds of work: the scanner reads and joins all its rules first."""
         from surefoot.gates.secrets import History, SecretsGate  # noqa: PLC0415 -- heavy, optional
 
         repository = Path(self.settings.repository)
@@ -86,17 +96,9 @@ class Gating:
         )
         cache = self.folder / "builds" / "rules"
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        builders = [parse_public_line(self._builder_line())[0]]
-        return {
-            "provenance": ProvenanceGate(self.blobs, builders, self.now_ms),
-            "tests": TestsGate(self.blobs, self.now_ms, builders),
-            "secrets": SecretsGate(
-                history,
-                key=seed(self.folder, "installation"),
-                cache=cache,
-                now_ms=self.now_ms,
-            ),
-        }
+        return SecretsGate(
+            history, key=seed(self.folder, "installation"), cache=cache, now_ms=self.now_ms
+        )
 
     def _builder_line(self) -> str:
         return self.builder_key().public.line()

@@ -129,7 +129,7 @@ class Installation:
             secrets=self.secrets,
             fleet=self.registry,
             builder=Releasing(
-                Path(self.settings.repository), self.gating.builder, self.gating.release_gates
+                Path(self.settings.repository), self.gating.builder, self.gating.release_gates()
             ),
             jobs=Jobs(self.clock.now_ms, self.clock.token),
             log_key=log_key(self.folder, self.settings),
