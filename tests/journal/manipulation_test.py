@@ -1,0 +1,315 @@
+"""The adversary at work: the package and the single file reject every manipulation of a proof.
+
+Both verifiers must also agree on whatever else is done to a bundle. The page with the table is the
+one made here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surefoot.journal.tiles import export
+from surefoot.journal.verify import verify_export
+from surefoot.testing.manipulations import Case
+from surefoot.testing.manipulations_more import CASES
+from surefoot.testing.manipulations_page import found_by_proof, page
+from surefoot.testing.proof_scene import RELEASES, VKEY, Scene
+from surefoot.trust import canonical
+from surefoot.trust.entry import text_of_time
+from surefoot.trust.proof import NotProved, Proved, verify
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "tools" / "surefoot_verify.py"
+PAGE = ROOT / "docs" / "explanation" / "manipulations.md"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The journals and honest bundles."""
+    made = Scene(tmp_path_factory.mktemp("scene"))
+    yield made
+    made.close()
+
+
+def loaded() -> ModuleType:
+    """The single file as a module, for the many cases of a property."""
+    spec = importlib.util.spec_from_file_location("surefoot_verify_file", FILE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SINGLE = loaded()
+
+
+def run_file(*words: str) -> subprocess.CompletedProcess[str]:
+    """The single file as its own process, isolated: no environment, no user's packages."""
+    return subprocess.run(
+        [sys.executable, "-I", str(FILE), *words],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd="/",
+        check=False,
+    )
+
+
+def by_package(content: bytes) -> dict[str, Any] | None:
+    try:
+        return record(verify(content, VKEY))
+    except NotProved:
+        return None
+
+
+def by_file(content: bytes) -> dict[str, Any] | None:
+    try:
+        shown: dict[str, Any] = SINGLE.verify_bundle(content, VKEY)
+    except SINGLE.NotShown:
+        return None
+    return shown
+
+
+def record(proved: Proved) -> dict[str, Any]:
+    """What the package says, in the words of the single file."""
+    entry = proved.entry
+    sides = {"before": proved.before, "after": proved.after}
+    return {
+        "stream": proved.stream,
+        "from": text_of_time(proved.from_ms),
+        "until": text_of_time(proved.until_ms),
+        "release": proved.release,
+        "exists": entry is not None,
+        "entry": entry.index if entry else -1,
+        "since": text_of_time(entry.time_ms) if entry else "",
+        "actor": entry.actor.id if entry else "",
+        "state": entry.state if entry else "",
+        "content": canonical.encode(proved.state).decode() if proved.state is not None else "",
+        **{name: text_of_time(edge.time_ms) if edge else "" for name, edge in sides.items()},
+        "sizes": [edge.size for edge in sides.values() if edge],
+        "changes": proved.changes,
+        "key": proved.key,
+        "pinned": proved.pinned,
+    }
+
+
+def test_honest_bundles_are_shown_by_both(scene: Scene) -> None:
+    for name, content in scene.bundles.items():
+        if name == "stranger":
+            continue
+        found = by_package(content)
+        assert found is not None, name
+        assert found == by_file(content), name
+
+
+def test_what_the_honest_bundles_show(scene: Scene) -> None:
+    shown = {name: by_package(c) for name, c in scene.bundles.items() if name != "stranger"}
+    assert json.loads(shown["moved"]["content"])["release"] == RELEASES[0]
+    assert shown["moved"]["changes"] == 4
+    assert json.loads(shown["newest"]["content"])["release"] == RELEASES[2]
+    assert shown["newest"]["until"] == "2026-11-17T10:30:00.000Z"
+    assert shown["quiet"]["changes"] == 0
+    assert not shown["absent"]["exists"] and not shown["not yet"]["exists"]
+    assert shown["never"]["release"] == RELEASES[1]
+
+
+def test_there_are_at_least_thirty_with_different_titles() -> None:
+    assert len({case.title for case in CASES}) == len(CASES) >= 30
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_every_manipulation_is_rejected_by_both(case: Case, scene: Scene) -> None:
+    content = case.made(scene)
+    assert content != scene.bundles[case.of]
+    assert found_by_proof(case, scene)
+    assert by_file(content) is None
+
+
+def test_the_single_file_as_a_process_rejects_them_too(scene: Scene, tmp_path: Path) -> None:
+    names = []
+    for number, case in enumerate(CASES):
+        names.append(tmp_path / f"{number}.json")
+        names[-1].write_bytes(case.made(scene))
+    done = run_file(*map(str, names), "--log-key", VKEY, "--json")
+    assert done.returncode == 5, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(CASES)
+    assert all(list(answer) == ["error"] for answer in answers)
+
+
+def test_the_process_shows_honest_bundles_and_says_whose_key_it_was(
+    scene: Scene, tmp_path: Path
+) -> None:
+    file = tmp_path / "bundle.json"
+    file.write_bytes(scene.bundles["quiet"])
+    done = run_file(str(file), "--log-key", VKEY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the state of env/production at 2026-11-17T09:45:00.000Z was sha256:" in done.stdout
+    assert "you pinned it" in done.stdout and "self-timestamped" in done.stdout
+    unpinned = run_file(str(file))
+    assert unpinned.returncode == 3
+    assert "NOT PINNED" in unpinned.stdout
+    file.write_bytes(scene.bundles["stranger"])
+    assert run_file(str(file), "--log-key", VKEY).returncode == 5
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of everything inside a JSON value."""
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, member in members:
+            yield from places(member, (*path, name))
+
+
+def changed(value: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> Any:
+    """Something else in the place of a value, near it or far from it."""
+    if isinstance(value, str) and value and draw(st.booleans()):
+        at = draw(st.integers(0, len(value) - 1))
+        new = draw(st.sampled_from(["", "0", "a", "A", " ", "\n", "=", "\u0301", "\uff10", '"']))
+        return value[:at] + new + value[at + draw(st.integers(0, 2)) :]
+    if isinstance(value, int) and draw(st.booleans()):
+        return value + draw(st.sampled_from([-1, 1, 2**31]))
+    return draw(st.sampled_from([0, 1, -1, True, "", [], {}, "sha256:" + "0" * 64, 2**53]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_both_agree_on_whatever_is_done_to_a_bundle(scene: Scene, data: st.DataObject) -> None:
+    names = sorted(scene.bundles)
+    bundle = json.loads(scene.bundles[data.draw(st.sampled_from(names))])
+    for _ in range(data.draw(st.integers(1, 2))):
+        path = data.draw(st.sampled_from(sorted(places(bundle), key=str)))
+        inside = bundle
+        for step in path[:-1]:
+            inside = inside[step]
+        act = data.draw(st.sampled_from(["change", "drop", "graft"]))
+        if act == "drop":
+            del inside[path[-1]]
+        elif act == "graft":
+            strange = json.loads(scene.bundles[data.draw(st.sampled_from(names))])
+            source = data.draw(st.sampled_from(sorted(places(strange), key=str)))
+            for step in source:
+                strange = strange[step]
+            inside[path[-1]] = strange
+        else:
+            inside[path[-1]] = changed(inside[path[-1]], data.draw)
+    content = json.dumps(bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert by_package(content) == by_file(content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_both_agree_on_changed_bytes(scene: Scene, data: st.DataObject) -> None:
+    content = bytearray(scene.bundles[data.draw(st.sampled_from(sorted(scene.bundles)))])
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    assert by_package(bytes(content)) == by_file(bytes(content))
+
+
+def exported(scene: Scene, folder: Path) -> Path:
+    export(scene.true.database, VKEY, folder)
+    return folder
+
+
+def bundle_of(folder: Path) -> Path:
+    return next(path for path in (folder / "tile" / "entries").rglob("*") if path.is_file())
+
+
+def edit_leaf(scene: Scene, folder: Path) -> None:
+    file = bundle_of(folder)
+    file.write_bytes(file.read_bytes().replace(b'"drift":1', b'"drift":7'))
+
+
+def swap_leaves(scene: Scene, folder: Path) -> None:
+    file = bundle_of(folder)
+    leaves = SINGLE.leaves_of(folder, scene.true.log.size())
+    leaves[1], leaves[2] = leaves[2], leaves[1]
+    file.write_bytes(b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves))
+
+
+def cut_leaves(scene: Scene, folder: Path) -> None:
+    file = bundle_of(folder)
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def edit_blob(scene: Scene, folder: Path) -> None:
+    file = sorted(path for path in (folder / "states").rglob("*") if path.is_file())[0]
+    file.write_bytes(file.read_bytes().replace(b"}", b" }"))
+
+
+def drop_blob(scene: Scene, folder: Path) -> None:
+    sorted(path for path in (folder / "states").rglob("*") if path.is_file())[0].unlink()
+
+
+def forked_checkpoint(scene: Scene, folder: Path) -> None:
+    (folder / "checkpoint").write_text(scene.forked.log.checkpoint())
+
+
+def strange_checkpoint(scene: Scene, folder: Path) -> None:
+    (folder / "checkpoint").write_text(scene.other.log.checkpoint())
+
+
+def no_checkpoint(scene: Scene, folder: Path) -> None:
+    (folder / "checkpoint").unlink()
+
+
+EXPORTS = (
+    edit_leaf,
+    swap_leaves,
+    cut_leaves,
+    edit_blob,
+    drop_blob,
+    forked_checkpoint,
+    strange_checkpoint,
+    no_checkpoint,
+)
+
+
+def test_both_verify_an_honest_export(scene: Scene, tmp_path: Path) -> None:
+    folder = exported(scene, tmp_path / "export")
+    report = verify_export(folder, VKEY)
+    done = run_file("--full", str(folder), "--log-key", VKEY, "--json")
+    assert report.ok and done.returncode == 0, done.stdout
+    shown = json.loads(done.stdout)
+    assert (shown["size"], shown["root"]) == (report.size, report.root)
+    assert (shown["streams"], shown["states"]) == (report.streams, report.states)
+
+
+@pytest.mark.parametrize("manipulate", EXPORTS, ids=lambda f: f.__name__)
+def test_both_reject_a_changed_export(
+    manipulate: Callable[[Scene, Path], None], scene: Scene, tmp_path: Path
+) -> None:
+    folder = exported(scene, tmp_path / "export")
+    manipulate(scene, folder)
+    assert not verify_export(folder, VKEY).ok
+    with pytest.raises(SINGLE.NotShown):
+        SINGLE.verify_export(folder, VKEY)
+
+
+def test_the_page_is_the_one_made_here(scene: Scene) -> None:
+    kept = PAGE.read_text(encoding="utf-8")
+    assert kept == page(scene), f"renew: python -m surefoot.testing.manipulations_page {PAGE}"
+
+
+def test_the_single_file_stands_alone_and_is_short() -> None:
+    text = FILE.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 600
+    imported = {line.split()[1].partition(".")[0] for line in text.splitlines() if _imports(line)}
+    assert imported - {"cryptography"} <= sys.stdlib_module_names
+
+
+def _imports(line: str) -> bool:
+    return line.startswith(("import ", "from "))
