@@ -67,7 +67,7 @@ class House:
             installation_key=key or self.key,
             now_ms=lambda: 1_700_000_000_000,
             token=secrets.token_bytes,
-            identities=held,
+            find_identity=held.get,
             on_read=on_read or note,
         )
 

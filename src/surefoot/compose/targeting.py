@@ -1,7 +1,8 @@
 """The targets of an installation's environments, as the rules in force declare them.
 
 A PostgreSQL address may hold `{environment}`, so that a clone gets a database of its own. The
-password is a secret of the environment and is opened when a connection is made.
+password is a secret of the environment, opened with the first connection of a process and again
+when it has a new version.
 """
 
 from __future__ import annotations
@@ -119,8 +120,15 @@ class Targeting:
         if not secret:
             return None
 
+        held: dict[int, bytes] = {}
+
         def opened() -> bytes:
             version = self._log.read(lambda w: w.environments[environment].secrets.get(secret, 0))
-            return self._secrets.open(environment, secret, version)
+            if version not in held:
+                # Each opening is an entry of the journal: one a process, not one a connection.
+                found = self._secrets.open(environment, secret, version)
+                held.clear()
+                held[version] = found
+            return held[version]
 
         return opened

@@ -233,7 +233,9 @@ class World:
             raise ValueError(f"no fold for {entry.kind}")
         fold(self, fact, entry)
         self.size = entry.index + 1
-        self.heads[entry.stream] = entry.index
+        if not isinstance(fact, f.SecretRead):
+            # Reading changes nothing that a plan is made from, and happens while one waits.
+            self.heads[entry.stream] = entry.index
 
     def state(self, stream: str) -> Plain:
         """The complete state of a stream as plain JSON."""

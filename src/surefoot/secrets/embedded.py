@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -71,7 +71,7 @@ class SecretStore(Protocol):
 
 
 def _none(_environment: str) -> SecretText | None:
-    """No other place to look for identities."""
+    """No environment's runner is here."""
     return None
 
 
@@ -80,9 +80,8 @@ def _ignore(_environment: str, _name: str, _version: int) -> None:
 
 
 class EmbeddedSecrets:
-    """See the module. `identities` maps an environment to its runner's age identity, and
-    `find_identity` is asked for others, which another process may have made; a process without the
-    identity can set and list, but not open."""
+    """See the module. `find_identity` gives the age identity of an environment's runner, when it is
+    here; a process without it can set and list, but not open."""
 
     def __init__(
         self,
@@ -92,7 +91,6 @@ class EmbeddedSecrets:
         installation_key: SecretText,
         now_ms: Callable[[], int],
         token: Callable[[int], bytes],
-        identities: Mapping[str, SecretText] | None = None,
         find_identity: Callable[[str], SecretText | None] = _none,
         on_read: Callable[[str, str, int], None] = _ignore,
     ) -> None:
@@ -102,7 +100,6 @@ class EmbeddedSecrets:
         self._fingerprint_key = _derived(installation_key, b"fingerprint")
         self._now_ms = now_ms
         self._token = token
-        self._identities = dict(identities or {})
         self._find_identity = find_identity
         self._on_read = on_read
 
@@ -230,7 +227,7 @@ class EmbeddedSecrets:
     def _data_key(self, environment: str) -> tuple[int, bytes]:
         """The newest data key; without the identity a new one, so that setting needs no reading."""
         newest = self._newest_key(environment)
-        if self._known(environment) is not None:
+        if self._find_identity(environment) is not None:
             return newest.epoch, self._unwrap(newest)
         data_key = self._token(32)
         recipients = _recipients_of(newest)
@@ -266,7 +263,7 @@ class EmbeddedSecrets:
         return keys[-1]
 
     def _identity(self, environment: str) -> SecretText:
-        identity = self._known(environment)
+        identity = self._find_identity(environment)
         if identity is None:
             raise Refused(
                 "secret.read.refused",
@@ -276,9 +273,6 @@ class EmbeddedSecrets:
                 remedy="read where the deployment runs",
             )
         return identity
-
-    def _known(self, environment: str) -> SecretText | None:
-        return self._identities.get(environment) or self._find_identity(environment)
 
     def _unwrap(self, key: KeyRow) -> bytes:
         held = self._identity(key.environment).reveal().decode()
