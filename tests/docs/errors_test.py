@@ -11,7 +11,7 @@ import pytest
 
 from surefoot.core.errors import Refused
 from surefoot.doors import codes
-from surefoot.doors.cli import reference
+from surefoot.doors.cli import drivers, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 FORM = re.compile(r"[a-z]+(?:-[a-z]+)*(?:\.[a-z]+(?:-[a-z]+)*)+")
@@ -87,7 +87,12 @@ def test_a_code_with_a_name_inside_is_found_by_its_pattern() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "text"), [("errors.md", reference.errors_page), ("cli.md", reference.cli_page)]
+    ("page", "text"),
+    [
+        ("errors.md", reference.errors_page),
+        ("cli.md", reference.cli_page),
+        ("targets/index.md", drivers.page),
+    ],
 )
 def test_the_reference_page_is_the_one_made_from_the_table(page: str, text: object) -> None:
     assert callable(text)

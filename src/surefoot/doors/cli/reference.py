@@ -1,6 +1,6 @@
-"""The reference pages of the command line and of the error codes, written from their tables.
+"""The reference pages of commands, error codes and drivers, written from their tables.
 
-`python -m surefoot.doors.cli.reference docs/reference` renews both; a test compares.
+`python -m surefoot.doors.cli.reference docs/reference` renews them; a test compares.
 Does not: use argparse's own text, which differs between versions of Python.
 """
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from surefoot.doors import codes
+from surefoot.doors.cli import drivers
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
 from surefoot.doors.cli.tree import Command, Word
 
@@ -113,9 +114,10 @@ def errors_page() -> str:
 
 
 def write(folder: Path) -> None:
-    """Renew both pages."""
+    """Renew the pages."""
     (folder / "cli.md").write_text(cli_page(), encoding="utf-8")
     (folder / "errors.md").write_text(errors_page(), encoding="utf-8")
+    (folder / "targets" / "index.md").write_text(drivers.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,20 @@ from surefoot.trust.digest import digest_of, parse_digest
 _KEY_BYTES = 32
 
 
+def capabilities_of(engine: str) -> Capabilities:
+    """What the driver of `sqlite` or `postgres` can do."""
+    networked = engine != "sqlite"
+    return Capabilities(
+        name=f"database ({engine})",
+        actions=("create", "backup", "migrate", "restore", "clone_from", "check", "destroy"),
+        needs_network=networked,
+        needs_credential=networked,
+        can_roll_back=True,
+        can_dry_run=True,
+        can_extract=True,
+    )
+
+
 class DatabaseTarget:
     """One database of one environment, behind one driver."""
 
@@ -75,19 +89,7 @@ class DatabaseTarget:
     @property
     def capabilities(self) -> Capabilities:
         """Constant for the driver."""
-        networked = self._driver.engine != "sqlite"
-        return Capabilities(
-            name=f"database ({self._driver.engine})",
-            actions=(
-                *("create", "backup", "migrate", "restore", "clone_from", "check"),
-                "destroy",
-            ),
-            needs_network=networked,
-            needs_credential=networked,
-            can_roll_back=True,
-            can_dry_run=True,
-            can_extract=True,
-        )
+        return capabilities_of(self._driver.engine)
 
     def address(self, component: str = "") -> str:
         """Where services find the database; the same for every component, without a password."""

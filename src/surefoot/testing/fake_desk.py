@@ -1,0 +1,174 @@
+"""A device desk in memory: devices with tokens and one action each, and everything it was told.
+
+Keeps: the contract of `surefoot.doors.devices.desk`; what a door asked is kept in order, so that a
+test sees what reached the desk and what did not. `broken` makes every answer but `admit` fail.
+Does not: judge reports, or survive its process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from surefoot.core.device import CancelFeedback, Feedback
+from surefoot.core.errors import Failed, Refused
+from surefoot.core.offer import ATTRIBUTES_MAX, Firmware, Image, Offer, Poll
+from surefoot.doors.devices.desk import FeedbackAnswer
+from surefoot.trust.digest import digest_of
+
+Asked = tuple[str, tuple[Any, ...]]
+
+
+class FakeDesk:
+    """See the module. `folder` holds the images."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._offers: dict[tuple[str, str], Offer] = {}
+        self._ended: dict[tuple[str, str], Offer] = {}
+        self._cancelling: set[tuple[str, str]] = set()
+        self._images: dict[str, Path] = {}
+        self.heard: list[Asked] = []
+        self.broken = False
+
+    # -- what a test sets up ----------------------------------------------------------------------
+
+    def enrol(self, environment: str, device: str, token: str) -> None:
+        """A device that may speak."""
+        self._tokens[(environment.casefold(), device)] = token
+
+    def keep(self, content: bytes, version: str) -> Firmware:
+        """Keep an image and describe it."""
+        digest = digest_of(content)
+        path = self._folder / digest.removeprefix("sha256:")
+        path.write_bytes(content)
+        self._images[digest] = path
+        return Firmware(
+            digest=digest,
+            name="firmware",
+            version=version,
+            file=f"firmware-{version}.bin",
+            size_bytes=len(content),
+            sha1=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
+            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        )
+
+    def assign(self, environment: str, device: str, action: int, firmware: Firmware) -> None:
+        """Offer an action."""
+        offer = Offer(action=action, state="assigned", firmware=firmware)
+        self._offers[(environment.casefold(), device)] = offer
+
+    def cancel(self, environment: str, device: str) -> None:
+        """Ask for the open action to be cancelled."""
+        self._cancelling.add((environment.casefold(), device))
+
+    def end(self, environment: str, device: str) -> None:
+        """End the open action: it is the last one from now on."""
+        place = (environment.casefold(), device)
+        self._ended[place] = self._offers.pop(place)
+        self._cancelling.discard(place)
+
+    # -- the contract -----------------------------------------------------------------------------
+
+    def admit(self, environment: str, device: str, token: str) -> bool:
+        """Whether the token is this device's."""
+        known = self._tokens.get((environment.casefold(), device))
+        given = token.encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(given, (known or "").encode()) and known is not None
+
+    def poll(self, environment: str, device: str) -> Poll:
+        """What the device should do now."""
+        place = self._note("poll", environment, device)
+        offer = self._offers.get(place)
+        cancelling = place in self._cancelling
+        ended = self._ended.get(place)
+        return Poll(
+            sleep_seconds=300,
+            action=offer.action if offer and not cancelling else 0,
+            cancel=offer.action if offer and cancelling else 0,
+            installed=ended.action if ended else 0,
+        )
+
+    def cancelling(self, environment: str, device: str, action: int) -> bool:
+        """Whether the device is asked to cancel this action."""
+        place = self._note("cancelling", environment, device, action)
+        offer = self._offers.get(place)
+        return place in self._cancelling and offer is not None and offer.action == action
+
+    async def offer(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The open action."""
+        place = self._note("offer", environment, device, action)
+        found = self._offers.get(place)
+        return found if found and found.action == action else None
+
+    async def installed(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The last finished action."""
+        place = self._note("installed", environment, device, action)
+        found = self._ended.get(place)
+        return found if found and found.action == action else None
+
+    async def feedback(
+        self, environment: str, device: str, action: int, told: Feedback
+    ) -> FeedbackAnswer:
+        """Take a report."""
+        place = self._note("feedback", environment, device, action, told)
+        return self._stands(place, action)
+
+    async def cancel_feedback(
+        self, environment: str, device: str, action: int, told: CancelFeedback
+    ) -> FeedbackAnswer:
+        """Take the outcome of a cancel."""
+        place = self._note("cancel_feedback", environment, device, action, told)
+        answer = self._stands(place, action)
+        return "not_cancelling" if answer == "taken" and place not in self._cancelling else answer
+
+    async def attributes(
+        self, environment: str, device: str, mode: str, values: Mapping[str, str]
+    ) -> None:
+        """Take attributes. Raises `Refused` over the quota."""
+        self._note("attributes", environment, device, mode, dict(values))
+        if len(values) > ATTRIBUTES_MAX:
+            raise Refused(
+                "device.attributes.input",
+                f"device {device}",
+                expected=f"at most {ATTRIBUTES_MAX} attributes",
+                found=str(len(values)),
+                remedy="send fewer",
+            )
+
+    async def image(
+        self, environment: str, device: str, action: int, file: str, *, began: bool
+    ) -> Image | None:
+        """The image of the open or the last action."""
+        place = self._note("image", environment, device, action, file, began)
+        for offer in (self._offers.get(place), self._ended.get(place)):
+            if offer and offer.action == action and offer.firmware.file == file:
+                path = self._images[offer.firmware.digest]
+                return Image(path=str(path), firmware=offer.firmware)
+        return None
+
+    def _stands(self, place: tuple[str, str], action: int) -> FeedbackAnswer:
+        offer, ended = self._offers.get(place), self._ended.get(place)
+        if offer and offer.action == action:
+            return "taken"
+        return "gone" if ended and ended.action == action else "not_found"
+
+    def _note(self, what: str, environment: str, device: str, *more: Any) -> tuple[str, str]:
+        if self.broken:
+            raise Failed(
+                "store.database.unreachable",
+                "device registry",
+                expected="a database that answers",
+                found="none",
+                remedy="send it again",
+            )
+        self.heard.append((what, more))
+        return environment.casefold(), device
