@@ -100,10 +100,44 @@ def test_opening_a_secret_is_written_down_and_setting_one_needs_the_right(house:
     asked = {"name": "dev", "secret": "token", "value": given("hidden words")}
     assert code_of(lambda: home.call("secret set", "eve", **asked)) == "policy.permission.missing"
     assert home.facts("SecretSet") == []
+    assert [fact["code"] for fact in home.facts("RequestRefused")] == ["policy.permission.missing"]
     assert home.call("secret set", "ann", **asked)["version"] == 1
     assert home.installation.secrets.open("dev", "token", 1) == b"hidden words"
     read = {"environment": "dev", "name": "token", "version": 1}
     assert home.facts("SecretRead") == [read]
+
+
+def test_a_clone_gets_secrets_of_its_own(house: House) -> None:
+    home = house(LAMP)
+    home.set_up()
+    home.call("secret set", "ann", name="dev", secret="token", value=given("hidden words"))
+    home.release("1.0.0")
+    assert home.carry(home.request("dev", release="1.0.0")) == "succeeded"
+    backup = home.call("environment backup", "ann", name="dev")["deployment"]
+    assert home.carry(backup) == "succeeded"
+    home.call("environment clone", "ann", name="dev", to="dev-copy", data="none")
+    (fresh,) = home.call("secret list", "ann", name="dev-copy")["secrets"]
+    assert fresh == {"name": "token", "version": 1, "same_as": ""}
+    assert home.installation.secrets.open("dev-copy", "token", 1) != b"hidden words"
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("device enrol", {"name": "dev", "devices": [{"id": "one", "token": "t"}]}),
+        ("definition accept", {"commit": "HEAD"}),
+        ("release build", {"version": "1.0.0", "commit": "HEAD"}),
+        ("person grant", {"person": "eve", "role": "approver"}),
+    ],
+)
+def test_what_somebody_may_not_do_is_written_down(
+    house: House, operation: str, arguments: dict[str, object]
+) -> None:
+    home = house(LAMP)
+    home.set_up()
+    home.enrol("eve")
+    code = code_of(lambda: home.call(operation, "eve", **arguments))
+    assert [fact["code"] for fact in home.facts("RequestRefused")] == [code]
 
 
 def test_refusals_of_a_second_are_one_entry_and_the_rest_a_count(house: House) -> None:
@@ -143,7 +177,8 @@ def test_a_journal_that_was_changed_by_hand_is_told_to_everybody(house: House) -
     with sqlite3.connect(store) as database:
         database.execute(
             "UPDATE entries SET raw ="
-            " CAST(replace(CAST(raw AS TEXT), 'approver', 'appr0ver') AS BLOB) WHERE kind = 'RoleGranted'"
+            " CAST(replace(CAST(raw AS TEXT), 'approver', 'appr0ver') AS BLOB)"
+            " WHERE kind = 'RoleGranted'"
         )
     database.close()
     home.open()

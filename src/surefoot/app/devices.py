@@ -52,7 +52,7 @@ class DeviceArguments(Arguments, frozen=True, kw_only=True):
 def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
     """Admit devices; their tokens are kept as hashes."""
     app.ready()
-    app.read(lambda w: policy.require(w, request.asker, "device.manage"))
+    app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
     app.read(lambda w: environments.find(w, arguments.name))
     fresh = [
         NewDevice(device=d.id, hardware=d.hardware, token_hash=_hash(d)) for d in arguments.devices

@@ -116,6 +116,14 @@ class App:
             self.note_refusal(request, refused)
             raise
 
+    def check(self, request: Request, question: Callable[[World], T]) -> T:
+        """Ask a rule before work that comes ahead of the append; a refusal is noted as well."""
+        try:
+            return self.log.read(question)
+        except Refused as refused:
+            self.note_refusal(request, refused)
+            raise
+
     def ready(self) -> None:
         """Refuse work before it begins when its outcome could not be written down."""
         self.log.check_writable()

@@ -220,7 +220,7 @@ def show_definition(app: App, request: Request, arguments: AtArguments) -> Plain
 @operation("definition accept", "POST", "/definition", AcceptArguments)
 def accept_definition(app: App, request: Request, arguments: AcceptArguments) -> Plain:
     """Put the rules of a signed commit in force; whoever wrote them cannot accept them."""
-    policy_check = app.read(lambda w: policy.require(w, request.asker, "definition.accept"))
+    accepter = app.check(request, lambda w: policy.require(w, request.asker, "definition.accept"))
     source = app.builder.definition_of(app, arguments.commit)
     definition = parse_definition(source.content)
     governance = governance_of(definition)
@@ -243,6 +243,6 @@ def accept_definition(app: App, request: Request, arguments: AcceptArguments) ->
     return {
         "digest": digest,
         "commit": source.commit,
-        "accepted_by": policy_check.id,
+        "accepted_by": accepter.id,
         "environments": [*sorted(protected)],
     }

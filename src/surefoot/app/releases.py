@@ -51,11 +51,7 @@ class VersionArguments(Arguments, frozen=True, kw_only=True):
 def build(app: App, request: Request, arguments: BuildArguments) -> Plain:
     """Build a release's components from a commit and run its gates; answers with a job."""
     app.ready()
-    try:
-        app.read(lambda w: releases.check_new(w, request.asker, arguments.version))
-    except Refused as refused:
-        app.note_refusal(request, refused)
-        raise
+    app.check(request, lambda w: releases.check_new(w, request.asker, arguments.version))
 
     def work(report: Report) -> Plain:
         try:
@@ -110,7 +106,7 @@ def _component(component: manifests.ManifestComponent) -> Plain:
 @operation("release rebuild", "POST", "/releases/{version}/rebuilds", VersionArguments)
 def rebuild(app: App, request: Request, arguments: VersionArguments) -> Plain:
     """Build a release's components again and compare them; identical, or refused."""
-    app.read(lambda w: policy.require(w, request.asker, "release.create"))
+    app.check(request, lambda w: policy.require(w, request.asker, "release.create"))
     digest = app.read(lambda w: releases.find(w, arguments.version).digest)
 
     def work(report: Report) -> Plain:

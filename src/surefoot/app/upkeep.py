@@ -97,7 +97,7 @@ def lift_freeze(app: App, request: Request, arguments: LiftArguments) -> Plain:
 def set_secret(app: App, request: Request, arguments: SecretArguments) -> Plain:
     """Give a secret a new version; the value is encrypted at once and never shown again."""
     app.ready()
-    app.read(lambda w: policy.require(w, request.asker, "secret.set"))
+    app.check(request, lambda w: policy.require(w, request.asker, "secret.set"))
     app.read(lambda w: environments.find(w, arguments.name))
     try:
         value = SecretText(base64.b64decode(arguments.value, validate=True).decode())
