@@ -99,7 +99,7 @@ def verify_live(
     Never raises `Corrupt`: what is bad is in the report.
     """
     pinned = _read_note(last_checkpoint_path) if last_checkpoint_path else None
-    return _Verification(DatabaseSource(database), vkey, make_world, progress).run(pinned)
+    return _Verification(DatabaseSource(database), vkey, make_world, progress, signed).run(pinned)
 
 
 def verify_export(
