@@ -1,4 +1,5 @@
-"""What all tests share: tools that may be missing, and one PostgreSQL server a run."""
+"""What all tests share: tools that may be missing, one PostgreSQL server and one prepared
+installation on fakes a run."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.testing.postgres import PostgresServer, find_binaries
+from surefoot.testing.simulator import Node
 
 
 def _missing(reason: str) -> None:
@@ -56,3 +58,23 @@ _NUMBERS = itertools.count()
 def postgres_dsn(postgres_server: PostgresServer) -> str:
     """Connection string of a new, empty database."""
     return postgres_server.create_database(f"test{next(_NUMBERS)}")
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulator's installation with its first release deployed; to be copied, not used."""
+    folder = tmp_path_factory.mktemp("simulator") / "prepared"
+    node = Node(folder, "first")
+    node.prepare()
+    node.close()
+    return folder
+
+
+@pytest.fixture
+def fresh(prepared: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A function that copies the prepared installation under a name."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(prepared, tmp_path / name))
+
+    return copy

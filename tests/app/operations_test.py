@@ -115,9 +115,10 @@ def test_a_clone_gets_secrets_of_its_own(house: House) -> None:
     assert home.carry(home.request("dev", release="1.0.0")) == "succeeded"
     backup = home.call("environment backup", "ann", name="dev")["deployment"]
     assert home.carry(backup) == "succeeded"
-    home.call("environment clone", "ann", name="dev", to="dev-copy", data="none")
-    (fresh,) = home.call("secret list", "ann", name="dev-copy")["secrets"]
-    assert fresh == {"name": "token", "version": 1, "same_as": ""}
+    for name in ("dev-copy", "dev-other"):
+        home.call("environment clone", "ann", name="dev", to=name, data="none")
+        (fresh,) = home.call("secret list", "ann", name=name)["secrets"]
+        assert fresh == {"name": "token", "version": 1, "same_as": ""}
     assert home.installation.secrets.open("dev-copy", "token", 1) != b"hidden words"
 
 

@@ -1,4 +1,4 @@
-"""A prepared installation on fakes."""
+"""A deployment on fakes that may begin."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from pathlib import Path
 import pytest
 
 from surefoot.testing.simulator import Node
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("engine") / "prepared"
-    node = Node(folder, "first")
-    node.prepare()
-    node.close()
-    return folder
 
 
 @pytest.fixture

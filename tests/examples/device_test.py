@@ -42,7 +42,7 @@ class Devices:
         return self.process.returncode
 
 
-def wait(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for what must become true."""
     end = time.monotonic() + seconds
     while not condition():
