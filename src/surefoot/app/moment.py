@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from surefoot.core.errors import Refused
-from surefoot.engine.clock import text_of_ms
+from surefoot.trust.entry import text_of_time
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000) - 1
@@ -42,4 +42,4 @@ def parse_moment(text: str) -> int:
 
 def shown(ms: int) -> str:
     """The time as text, empty for none."""
-    return text_of_ms(ms) if ms else ""
+    return text_of_time(ms) if ms else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from surefoot.engine.clock import SystemClock, text_of_ms
+from surefoot.engine.clock import SystemClock
+from surefoot.trust.entry import text_of_time
 
 
 def now() -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return text_of_ms(SystemClock().now_ms())
+    return text_of_time(SystemClock().now_ms())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -38,9 +37,3 @@ class SystemClock:
     def token(self, size_bytes: int) -> bytes:
         """Unpredictable bytes from the operating system."""
         return secrets.token_bytes(size_bytes)
-
-
-def text_of_ms(ms: int) -> str:
-    """RFC 3339 in UTC with whole milliseconds, like 2026-11-21T10:00:00.000Z."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
