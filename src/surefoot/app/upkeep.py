@@ -49,11 +49,26 @@ class SecretArguments(Arguments, frozen=True, kw_only=True):
 
 
 def fresh_secrets(app: App, request: Request, source: str, to: str) -> None:
-    """A clone gets fresh random secrets of its own: the same secret in two places is a finding."""
+    """A clone gets fresh random secrets of its own: the same secret in two places is a finding.
+
+    Those it has already stay. A database's password must be the server's: a person sets it.
+    """
     app.secrets_prepare(to)
-    for name in app.read(lambda w: sorted(w.environments[source].secrets)):
-        value = SecretText(base64.b64encode(app.clock.token(24)).decode())
-        _set_secret(app, request, to, name, value)
+    names, held, digest, origin = app.read(
+        lambda w: (
+            sorted(w.environments[source].secrets),
+            set(w.environments[to].secrets),
+            w.definition.digest,
+            w.environments[source].source,
+        )
+    )
+    declared = app.definition(digest).environments
+    environment = declared.get(source) or declared[origin]
+    passwords = {d.password_secret for d in environment.targets.databases.values()}
+    for name in names:
+        if name not in held and name not in passwords:
+            value = SecretText(base64.b64encode(app.clock.token(24)).decode())
+            _set_secret(app, request, to, name, value)
 
 
 @operation("drift check", "POST", "/environments/{name}/drift", NameArguments)
