@@ -22,6 +22,7 @@ from surefoot.core.world import World
 from surefoot.engine.clock import Clock
 from surefoot.engine.effects import Effects, draft
 from surefoot.journal.log import Log, Receipt
+from surefoot.journal.proof import Prover
 from surefoot.product import Definition, parse_definition
 from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
@@ -80,6 +81,7 @@ class App:
     """See the module. What the composition gives is set once."""
 
     log: Log[World]
+    prover: Prover
     blobs: FileBlobs
     clock: Clock
     effects: Effects

@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from surefoot import __version__
 from surefoot.app import (  # noqa: F401 -- importing them registers their operations
     deployments,
     devices,
     environments,
     journal,
     people,
+    proof,
     releases,
     upkeep,
 )
@@ -46,6 +48,7 @@ from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
 from surefoot.engine.loop import Engine
+from surefoot.journal.proof import Prover
 from surefoot.journal.verify import verify_live
 from surefoot.secrets.embedded import EmbeddedSecrets
 from surefoot.secrets.recipient import Recipient, new_identity, public_of
@@ -120,8 +123,10 @@ class Installation:
         self.database.close()
 
     def _app(self) -> App:
+        key = log_key(self.folder, self.settings)
         return App(
             log=self.log,
+            prover=Prover(self.log, self.database, key, f"surefoot {__version__}"),
             blobs=self.blobs,
             clock=self.clock,
             effects=self.effects,
@@ -132,7 +137,7 @@ class Installation:
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates()
             ),
             jobs=Jobs(self.clock.now_ms, self.clock.token),
-            log_key=log_key(self.folder, self.settings),
+            log_key=key,
             identity_salt=seed(self.folder, "identity-salt"),
             runner=self.runner,
             keep_draft=self.drafts.keep,

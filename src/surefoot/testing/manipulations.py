@@ -116,26 +116,26 @@ def respaced(rows: list[Row]) -> list[Row]:
 
 
 @case("edit an entry", "moved", edited)
-def edit_entry(scene: Scene, b: Bundle) -> Bundle:
+def _edit_entry(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][1]["raw"] = b["chain"][1]["raw"].replace('"drift":1', '"drift":7')
     return b
 
 
 @case("edit the newest entry", "moved", newest_edited)
-def edit_newest(scene: Scene, b: Bundle) -> Bundle:
+def _edit_newest(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][-1]["raw"] = b["chain"][-1]["raw"].replace('"id":"runner"', '"id":"nobody"')
     return b
 
 
 @case("edit the entry that answers", "quiet", rewritten)
-def edit_answer(scene: Scene, b: Bundle) -> Bundle:
+def _edit_answer(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][0]["raw"] = b["chain"][0]["raw"].replace("1.0.0", "9.0.0")
     return b
 
 
 @case("edit an entry, and compute all hashes again", "quiet", rewritten)
-def edit_and_rehash(scene: Scene, b: Bundle) -> Bundle:
-    edit_answer(scene, b)
+def _edit_and_rehash(scene: Scene, b: Bundle) -> Bundle:
+    _edit_answer(scene, b)
     leaf = merkle.leaf_hash(b["chain"][0]["raw"].encode()).hex()
     for side in ("before", "after"):
         b[side]["head"]["leaf"] = leaf
@@ -143,38 +143,38 @@ def edit_and_rehash(scene: Scene, b: Bundle) -> Bundle:
 
 
 @case("say that an entry was written earlier", "moved", rewritten)
-def backdate(scene: Scene, b: Bundle) -> Bundle:
+def _backdate(scene: Scene, b: Bundle) -> Bundle:
     for link in b["chain"][1:]:
         link["raw"] = link["raw"].replace("T10:00:30", "T09:55:30")
     return b
 
 
 @case("drop the first entry of the chain", "moved", first_dropped)
-def drop_first(scene: Scene, b: Bundle) -> Bundle:
+def _drop_first(scene: Scene, b: Bundle) -> Bundle:
     b["chain"] = b["chain"][1:]
     return b
 
 
 @case("drop an entry in the middle", "moved", middle_dropped)
-def drop_middle(scene: Scene, b: Bundle) -> Bundle:
+def _drop_middle(scene: Scene, b: Bundle) -> Bundle:
     del b["chain"][2]
     return b
 
 
 @case("drop the newest entry", "moved", tail_dropped)
-def drop_last(scene: Scene, b: Bundle) -> Bundle:
+def _drop_last(scene: Scene, b: Bundle) -> Bundle:
     b["chain"].pop()
     return b
 
 
 @case("drop the whole chain", "moved", tail_dropped)
-def drop_chain(scene: Scene, b: Bundle) -> Bundle:
+def _drop_chain(scene: Scene, b: Bundle) -> Bundle:
     b["chain"] = []
     return b
 
 
 @case("drop an entry and renumber the rest", "moved", rewritten)
-def drop_and_renumber(scene: Scene, b: Bundle) -> Bundle:
+def _drop_and_renumber(scene: Scene, b: Bundle) -> Bundle:
     del b["chain"][2]
     for n, link in enumerate(b["chain"][2:], 4):
         entry = json.loads(link["raw"]) | {"n": n}
@@ -183,37 +183,37 @@ def drop_and_renumber(scene: Scene, b: Bundle) -> Bundle:
 
 
 @case("swap two entries", "moved", swapped)
-def reorder(scene: Scene, b: Bundle) -> Bundle:
+def _reorder(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][1], b["chain"][2] = b["chain"][2], b["chain"][1]
     return b
 
 
 @case("repeat an entry", "moved", repeated)
-def repeat(scene: Scene, b: Bundle) -> Bundle:
+def _repeat(scene: Scene, b: Bundle) -> Bundle:
     b["chain"].insert(2, b["chain"][1])
     return b
 
 
 @case("give two entries one position", "moved")
-def duplicate_position(scene: Scene, b: Bundle) -> Bundle:
+def _duplicate_position(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][2]["i"] = b["chain"][1]["i"]
     return b
 
 
 @case("move an entry to another position", "moved")
-def move_position(scene: Scene, b: Bundle) -> Bundle:
+def _move_position(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][-1]["i"] += 1
     return b
 
 
 @case("put a seal in the place of an entry", "moved")
-def seal_as_entry(scene: Scene, b: Bundle) -> Bundle:
+def _seal_as_entry(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][1]["raw"] = b["before"]["seal"]
     return b
 
 
 @case("replay an old approval as a new entry", "deployment", repeated)
-def replay_approval(scene: Scene, b: Bundle) -> Bundle:
+def _replay_approval(scene: Scene, b: Bundle) -> Bundle:
     old = b["chain"][-1]
     entry = json.loads(old["raw"])
     entry |= {"n": entry["n"] + 1, "prev": merkle.leaf_hash(old["raw"].encode()).hex()}
@@ -223,18 +223,18 @@ def replay_approval(scene: Scene, b: Bundle) -> Bundle:
 
 
 @case("replay an approval in another deployment's stream", "deployment", replaced)
-def replay_elsewhere(scene: Scene, b: Bundle) -> Bundle:
+def _replay_elsewhere(scene: Scene, b: Bundle) -> Bundle:
     return json_replaced(b, "deployment/1", "deployment/2")
 
 
 @case("add an entry that was never written", "quiet", repeated)
-def add_entry(scene: Scene, b: Bundle) -> Bundle:
+def _add_entry(scene: Scene, b: Bundle) -> Bundle:
     b["chain"] += other(scene, "moved")["chain"][1:2]
     return b
 
 
 @case("put another environment's entry into the chain", "moved", newest_edited)
-def foreign_entry(scene: Scene, b: Bundle) -> Bundle:
+def _foreign_entry(scene: Scene, b: Bundle) -> Bundle:
     b["chain"][1]["raw"] = other(scene, "staging")["chain"][0]["raw"]
     return b
 
@@ -243,39 +243,39 @@ def foreign_entry(scene: Scene, b: Bundle) -> Bundle:
 
 
 @case("edit the state", "quiet", edited)
-def edit_state(scene: Scene, b: Bundle) -> Bundle:
+def _edit_state(scene: Scene, b: Bundle) -> Bundle:
     b["state"] = b["state"].replace("1.0.0", "9.0.0")
     return b
 
 
 @case("swap in a state of another time", "moved")
-def state_of_another_time(scene: Scene, b: Bundle) -> Bundle:
+def _state_of_another_time(scene: Scene, b: Bundle) -> Bundle:
     b["state"] = other(scene, "newest")["state"]
     return b
 
 
 @case("swap in another environment's state", "quiet", replaced)
-def state_of_another(scene: Scene, b: Bundle) -> Bundle:
+def _state_of_another(scene: Scene, b: Bundle) -> Bundle:
     b["state"] = other(scene, "staging")["state"]
     return b
 
 
 @case("edit the state and its digest in the head", "quiet", rewritten)
-def edit_state_and_head(scene: Scene, b: Bundle) -> Bundle:
-    b = edit_state(scene, b)  # type: ignore[assignment]
+def _edit_state_and_head(scene: Scene, b: Bundle) -> Bundle:
+    b = _edit_state(scene, b)  # type: ignore[assignment]
     for side in ("before", "after"):
         b[side]["head"]["state"] = digest_of(b["state"].encode())
     return b
 
 
 @case("leave the state out", "quiet")
-def no_state(scene: Scene, b: Bundle) -> Bundle:
+def _no_state(scene: Scene, b: Bundle) -> Bundle:
     del b["state"]
     return b
 
 
 @case("write the state in letters that look the same", "quiet", newest_edited)
-def look_alike_state(scene: Scene, b: Bundle) -> Bundle:
+def _look_alike_state(scene: Scene, b: Bundle) -> Bundle:
     b["state"] = b["state"].replace("production", "pr\u043eduction")
     return b
 

@@ -21,6 +21,7 @@ NOUNS = {
     "secret": "secrets of an environment",
     "device": "devices of an environment",
     "journal": "the record and its proof",
+    "verify": "verify a proof offline",
     "key": "keys of people",
     "login": "open a browser session by a one-time link",
     "init": "make a new installation",

@@ -9,13 +9,18 @@ _NAME = Word("name", "name of the environment")
 
 _SHOWN = (
     question("environment list", "environments by components", "/environments", AT, view="matrix"),
-    question(
+    Command(
         "environment show",
-        "everything an environment is, now or then",
+        "everything an environment is, now or then; with --prove, the proof of it",
+        (
+            _NAME,
+            AT,
+            Word("--prove", "write a proof for a stranger to this new file", shown_as="FILE"),
+        ),
+        "proof:show_environment",
+        "GET",
         "/environments/{name}",
-        _NAME,
-        AT,
-        view="environment",
+        "environment",
     ),
     question(
         "environment diff",
@@ -192,6 +197,14 @@ _JOURNAL = (
         "the newest signed checkpoint",
         "/journal/checkpoint",
         view="checkpoint",
+    ),
+    Command(
+        "journal prove",
+        "a portable proof of what an environment was, now or then, or that there was none",
+        (_NAME, Word("file", "the proof's file; it must not exist"), AT),
+        "proof:prove",
+        "GET",
+        "/environments/{name}/proof",
     ),
     question(
         "journal wait",

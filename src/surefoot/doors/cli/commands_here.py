@@ -86,6 +86,15 @@ HERE = (
         "journal:export",
     ),
     Command(
+        "verify",
+        "verify a proof that somebody gave you, offline, with the log's key that you pinned",
+        (
+            Word("file", "the proof; - is standard input"),
+            Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
+        ),
+        "proof:verify",
+    ),
+    Command(
         "demo",
         "the main job on a real product, from commit to devices, with a proof of it",
         (

@@ -89,6 +89,20 @@ RELEASES = (
         view="release",
     ),
     Command(
+        "release never",
+        "a portable proof that a release was never in an environment between two times",
+        (
+            Word("version", "version of the release"),
+            Word("name", "name of the environment"),
+            Word("--from", "the first moment, like 2026-11-17T10:00Z", shown_as="TIME"),
+            Word("--until", "the last moment, else up to now", shown_as="TIME"),
+            Word("--prove", "the proof's file; it must not exist", shown_as="FILE"),
+        ),
+        "proof:never",
+        "GET",
+        "/environments/{name}/proof/never",
+    ),
+    Command(
         "release create",
         "build a release from a commit, sign it with your key, and register it",
         (

@@ -40,7 +40,7 @@ def _verify_export(options: argparse.Namespace) -> dict[str, Any]:
     progress = progress_for(options.output, "journal")
     try:
         report: dict[str, Any] = compose.load("offline").verify_export(
-            Path(options.offline), _key(options.log_key), pinned, progress.at
+            Path(options.offline), key_of(options.log_key), pinned, progress.at
         )
     finally:
         progress.end()
@@ -58,7 +58,7 @@ def _verify_folder(options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def _key(text: str) -> str:
+def key_of(text: str) -> str:
     """The key itself, or the first line of a file that holds it."""
     if Path(text).is_file():
         return files.read(Path(text)).decode("utf-8", "replace").strip().splitlines()[0]

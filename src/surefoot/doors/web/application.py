@@ -48,6 +48,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/", environments.matrix),
     ("/environments/diff", environments.diff),
     ("/environments/{name}", environments.show),
+    ("/environments/{name}/proof", journal.proof),
     ("/releases", releases.listing),
     ("/releases/{version}", releases.show),
     ("/deployments", deployments.listing),

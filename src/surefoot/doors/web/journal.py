@@ -1,4 +1,4 @@
-"""Pages of the journal: entries with filters, one entry with its bytes, the checkpoint."""
+"""Pages of the journal: entries with filters, one entry with its bytes, the checkpoint, proofs."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def checkpoint(visit: Visit) -> Response:
     """The newest signed checkpoint as a file, to be kept somewhere else."""
     text = visit.ask("journal checkpoint")["checkpoint"]
     return _download(text.encode(), "checkpoint.txt")
+
+
+def proof(visit: Visit) -> Response:
+    """A proof of what an environment is, or was at a time, as a file for a stranger."""
+    name, at = visit.incoming.path["name"], visit.query("at")
+    bundle = visit.ask("journal prove", name=name, at=at)["bundle"]
+    return _download(bundle.encode(), f"proof-{name}.json")
 
 
 def _download(content: bytes, name: str) -> Response:

@@ -1,0 +1,62 @@
+"""Operations that hand out proofs: bundles that a stranger verifies with the log's key alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from surefoot.app.facade import App
+from surefoot.app.moment import parse_moment
+from surefoot.app.operation import Arguments, Request, operation
+from surefoot.core import release as releases
+from surefoot.core.errors import Refused
+from surefoot.core.policy import check_name
+from surefoot.core.target import Plain
+from surefoot.trust.entry import text_of_time
+
+
+class ProveArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    at: str = ""
+
+
+class NeverArguments(Arguments, frozen=True, kw_only=True):
+    version: str
+    name: str
+    from_: str = msgspec.field(name="from")
+    until: str = ""
+
+
+@operation("journal prove", "GET", "/environments/{name}/proof", ProveArguments)
+def prove(app: App, request: Request, arguments: ProveArguments) -> Plain:
+    """A portable proof of what an environment was at a time, or that there was none."""
+    check_name(arguments.name, "environment")
+    return _answer(app.prover.state(f"env/{arguments.name}", _past(app, arguments.at)))
+
+
+@operation("release never", "GET", "/environments/{name}/proof/never", NeverArguments)
+def never(app: App, request: Request, arguments: NeverArguments) -> Plain:
+    """A portable proof that a release was never in an environment between two times."""
+    check_name(arguments.name, "environment")
+    release = app.read(lambda w: releases.find(w, arguments.version).digest)
+    start, end = _past(app, arguments.from_), _past(app, arguments.until)
+    return _answer(app.prover.never(f"env/{arguments.name}", start, end, release))
+
+
+def _answer(bundle: bytes) -> Plain:
+    """The bundle as one text: its bytes are what is verified."""
+    return {"bundle": bundle.decode(), "bytes": len(bundle)}
+
+
+def _past(app: App, text: str) -> int:
+    """A moment that has been; now when none is named. Raises `Refused("proof.time.input")`."""
+    now = app.clock.now_ms()
+    moment = parse_moment(text) if text else now
+    if moment > now:
+        raise Refused(
+            "proof.time.input",
+            f"proof at {text[:40]}",
+            expected=f"a time up to {text_of_time(now)}",
+            found=text[:40],
+            remedy="nothing is proved about the future",
+        )
+    return moment
