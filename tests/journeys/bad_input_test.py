@@ -433,6 +433,23 @@ def test_data_is_never_brought_back_over_data(place: Place) -> None:
     assert set(place.added(before)) <= {"RequestRefused"}
 
 
+def test_a_database_that_is_gone_is_not_replaced_by_an_empty_one(place: Place) -> None:
+    file = place.stage.data / "targets" / "dev" / "data" / "main.sqlite"
+    away = file.with_suffix(".away")
+    before = place.size()
+    file.rename(away)
+    try:
+        said = ("deployment", "request", "dev", "1.0.0")
+        _said(place, "environment.database.gone", "olga", *said)
+        answer = place.post("/v1/deployments", {"environment": "dev", "release": "1.0.0"})
+        _answered(answer, 409, "environment.database.gone")
+        rebuild = place.stage.ask("olga", "deployment", "plan", "dev", "--purpose", "rebuild")
+        assert any(step["action"] == "restore" for step in rebuild["steps"])
+    finally:
+        away.rename(file)
+    assert set(place.added(before)) <= {"RequestRefused"}
+
+
 # -- devices --------------------------------------------------------------------------------------
 
 
@@ -494,9 +511,10 @@ def _ended(place: Place, number: int) -> dict[str, Any]:
 
 
 def test_a_full_disk_stops_before_acting_and_it_goes_on_by_itself(place: Place) -> None:
-    if not place.mounted:
-        pytest.skip("mounting a small disk needs root")
     stage = place.stage
+    if not place.mounted:
+        _too_little_is_free(place)
+        return
     answer = place.post("/v1/deployments", {"environment": "staging", "release": "1.0.0"})
     assert answer.status == 200, answer
     number = int(json.loads(answer.content)["deployment"])
@@ -526,8 +544,45 @@ def test_a_full_disk_stops_before_acting_and_it_goes_on_by_itself(place: Place) 
     assert [s["status"] for s in shown["steps"]] == ["done"] * len(shown["steps"])
 
 
+def _too_little_is_free(place: Place) -> None:
+    """Without a disk of our own to fill: the server wants more kept free than there is."""
+    stage, file = place.stage, place.stage.data / "settings.json"
+    settings, before = file.read_text(), place.size()
+    stage.stop()
+    file.write_text(json.dumps({**json.loads(settings), "free_bytes_min": 2**62}))
+    stage.serve()
+    _said(place, "store.disk.full", "olga", "deployment", "request", "staging", "1.0.0")
+    _answered(place.post("/v1/environments/dev/backups", {}), 502, "store.disk.full")
+    assert place.size() == before
+    stage.stop()
+    file.write_text(settings)
+    stage.serve()
+    stage.deploy("staging", "1.0.0")
+
+
 def _steps(shown: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(s["id"], s["status"], s["claims"]) for s in shown["steps"]]
+
+
+def test_an_approval_after_the_plan_moved(place: Place) -> None:
+    stage = place.stage
+    asked = stage.ask("olga", "deployment", "request", "production", "1.0.0")
+    number = str(asked["deployment"])
+    first = stage.ask("bob", "deployment", "approve", number, "--yes")
+    before = place.size()
+    assert stage.ask("bob", "deployment", "approve", number, "--yes") == first, "twice is once"
+    _said(place, "policy.approver.role", "olga", "deployment", "approve", number, "--yes")
+    assert set(place.added(before)) <= {"RequestRefused"}
+    stage.set_secret("production")
+    before = place.size()
+    _said(place, "plan.parent.moved", "cyn", "deployment", "approve", number, "--yes")
+    assert set(place.added(before)) <= {"RequestRefused", "DeploymentVoided"}
+    stage.ask("olga", "deployment", "cancel", number)
+    again = str(stage.ask("olga", "deployment", "request", "production", "1.0.0")["deployment"])
+    assert stage.ask("cyn", "deployment", "reject", again, "--yes")["status"] == "rejected"
+    _said(place, "deployment.not-waiting", "bob", "deployment", "approve", again, "--yes")
+    _said(place, "deployment.ended", "olga", "deployment", "cancel", again)
+    _said(place, "deployment.ended", "olga", "deployment", "pause", again)
 
 
 def test_a_journal_with_one_changed_byte_is_read_only_with_an_alarm(place: Place) -> None:

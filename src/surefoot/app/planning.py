@@ -62,7 +62,7 @@ def plan_for(app: App, ask: Ask) -> Plan:
     targets = app.targets(ask.environment)
     observed = {name: target.observe() for name, target in targets.items()}
     desired, explicit = _aims(app, ask, ground, manifest, settings, policy)
-    _check_data_is_safe(ask.environment, explicit, observed)
+    _check_data_is_safe(ask, ground, previous, explicit, observed)
     smoke = tuple(
         {k: v for k, v in msgspec.to_builtins(check).items() if v is not None}
         for check in definition.pipeline.smoke
@@ -86,11 +86,22 @@ def plan_for(app: App, ask: Ask) -> Plan:
 
 
 def _check_data_is_safe(
-    environment: str, explicit: tuple[Step, ...], observed: Mapping[str, Observation]
+    ask: Ask,
+    ground: _Ground,
+    previous: Manifest | None,
+    explicit: tuple[Step, ...],
+    observed: Mapping[str, Observation],
 ) -> None:
+    """Data is neither overwritten by a backup nor replaced by an empty database."""
     for step in explicit:
         if step.action in ("restore", "clone_from") and step.target in observed:
-            environments.check_gone(environment, step.target, observed[step.target].stable)
+            environments.check_gone(ask.environment, step.target, observed[step.target].stable)
+    if ask.purpose not in ("deploy", "rollback") or previous is None:
+        return
+    for component in previous.of_kind("migrations"):
+        target = f"database:{component.detail['database']}"
+        if component.name in ground.environment.components and target in observed:
+            environments.check_there(ask.environment, target, observed[target].stable)
 
 
 def _aims(

@@ -69,6 +69,21 @@ def check_gone(name: str, target: str, observed: Mapping[str, object]) -> None:
         )
 
 
+def check_there(name: str, target: str, observed: Mapping[str, object]) -> None:
+    """Refuse to go on as if nothing had been there when a recorded database is gone.
+
+    A deployment would make an empty one in its place, and nobody would have been asked.
+    """
+    if observed.get("state") == "absent":
+        raise Refused(
+            "environment.database.gone",
+            f"{target} of {name}",
+            expected="the database that is recorded",
+            found="none",
+            remedy=f"bring it back from its backup: surefoot environment rebuild {name}",
+        )
+
+
 def check_deployed(world: World, name: str) -> None:
     """Refuse an environment that nothing was deployed to yet."""
     if not find(world, name).release:
