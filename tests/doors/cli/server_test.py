@@ -265,3 +265,39 @@ def test_the_example_is_copied(home: Home) -> None:
     home.ask("init", "--example", "mine")
     assert (home.folder / "mine" / "surefoot.yaml").is_file()
     assert home.refused(3, "init", "--example", "mine")["code"] == "file.new.exists"
+
+
+def test_a_proof_is_asked_for_and_verified_offline(home: Home) -> None:
+    key = home.ask("installation", "show")["log_key"]
+    made = home.ask("environment", "show", "production", "--prove", "absent.json")
+    assert (made["proved"], made["exists"], made["stream"]) == (True, False, "env/production")
+    again = home.ask("journal", "prove", "production", "again.json")
+    assert again["key"] == key
+    assert home.refused(3, "journal", "prove", "production", "again.json")["code"] == (
+        "file.new.exists"
+    )
+    shown = home.run("verify", "absent.json", "--log-key", key)
+    assert shown.returncode == 0, shown.stderr
+    for words in ("there was no env/production at", "self-timestamped", "what this does not prove"):
+        assert words in shown.stdout
+    assert "which you pinned" in shown.stdout
+
+
+def test_a_proof_without_a_pinned_key_or_changed_by_hand_is_not_taken(home: Home) -> None:
+    home.ask("journal", "prove", "staging", "proof.json")
+    key = home.ask("installation", "show")["log_key"]
+    assert home.refused(3, "verify", "proof.json")["code"] == "proof.key.unpinned"
+    (home.folder / "log.vkey").write_text(key + "\n")
+    assert home.ask("verify", "proof.json", "--log-key", "log.vkey")["pinned"]
+    text = (home.folder / "proof.json").read_text()
+    (home.folder / "proof.json").write_text(text.replace('"at":"2', '"at":"3'))
+    record = home.refused(5, "verify", "proof.json", "--log-key", key)
+    assert record["code"].startswith("proof.")
+
+
+def test_nothing_is_proved_about_the_future_or_an_unknown_release(home: Home) -> None:
+    future = ("journal", "prove", "staging", "f.json", "--at", "2999-01-01T00:00Z")
+    assert home.refused(3, *future)["code"] == "proof.time.input"
+    never = ("release", "never", "9.9.9", "staging", "--from", "2020-01-01T00:00Z")
+    assert home.refused(3, *never)["code"] == "request.argument.input"
+    assert home.refused(3, *never, "--prove", "n.json")["code"] == "release.unknown"

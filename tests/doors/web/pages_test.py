@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +11,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from surefoot.core.errors import Refused
 from surefoot.doors.web.visit import CONTENT_POLICY
+from surefoot.trust.proof import verify
 
 PAGES = (
     *("/", "/?at=2020-01-01T00:00", "/environments/dev", "/environments/production"),
@@ -236,3 +239,30 @@ def test_static_files_are_kept_for_ever_and_name_their_content(
         assert answer.status == 200
         assert "immutable" in answer.headers["cache-control"]
     assert Browser(place.address).get("/static/nothing").status == 404
+
+
+def test_prove_it_downloads_what_a_stranger_verifies(
+    place: Any, sign_in: Callable[[str], Browser]
+) -> None:
+    browser, key = sign_in("bob"), place.installation.app.log_key
+    page = browser.get("/environments/staging").text
+    assert '<a href="/environments/staging/proof">Prove it</a>' in page
+    answer = browser.get("/environments/staging/proof")
+    assert answer.headers["content-disposition"] == 'attachment; filename="proof-staging.json"'
+    proved = verify(answer.text.encode(), key)
+    assert proved.state is not None and proved.state["release_version"] == "1.0.0"
+    release = proved.state["release"]
+    assert isinstance(release, str) and release.startswith("sha256:")
+    then = browser.get("/environments/staging?at=2020-01-01T00:00").text
+    link = re.search(r'href="(/environments/staging/proof\?at=[^"]+)">Prove it', then)
+    assert link is not None
+    assert verify(browser.get(link[1]).text.encode(), key).entry is None
+    assert len(answer.text) < 5 * 1024 + len(json.dumps(proved.state))
+
+
+def test_a_release_that_runs_is_never_proved_away(place: Any) -> None:
+    with pytest.raises(Refused) as refused:
+        place.call(
+            "release never", "bob", version="1.0.0", name="staging", **{"from": "2020-01-01"}
+        )
+    assert refused.value.code == "proof.release.present"
