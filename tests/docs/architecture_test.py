@@ -39,7 +39,17 @@ def test_every_invariant_names_a_test() -> None:
 
 
 def test_every_room_of_tests_exists_for_a_room_of_the_package() -> None:
-    beside = {"crash", "crash_real", "docs", "examples", "journeys", "properties", "race", "tidy", "vectors"}
+    beside = {
+        "crash",
+        "crash_real",
+        "docs",
+        "examples",
+        "journeys",
+        "properties",
+        "race",
+        "tidy",
+        "vectors",
+    }
     rooms = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
     package = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     assert sorted(rooms - beside - package) == []

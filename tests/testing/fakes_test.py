@@ -69,7 +69,9 @@ def test_a_fault_at_either_side_leaves_one_effect(tmp_path: Path, place: str) ->
         FakeTarget(case.path, fault=fault).apply(step, Token(operation="o", fence=1))
     outcome = case.open().apply(step, Token(operation="o", fence=2))
     assert outcome.status == "done"
-    assert read_world(case.path).effects == [("o", "start", "api", 1 if place == "act:after" else 2)]
+    assert read_world(case.path).effects == [
+        ("o", "start", "api", 1 if place == "act:after" else 2)
+    ]
 
 
 def test_an_unhealthy_component_fails_its_check(tmp_path: Path) -> None:
