@@ -14,6 +14,7 @@ demo: setup ## the main job on a real product, from commit to devices, with a pr
 	@.venv/bin/surefoot demo
 
 demo-yours: setup ## the pipeline on your edited copy of the example: make demo-yours PRODUCT=FOLDER
+	@test -n "$(PRODUCT)" || { echo "make demo-yours PRODUCT=FOLDER, with a copy of examples/thermostat"; exit 2; }
 	@.venv/bin/surefoot demo --yours "$(PRODUCT)"
 
 test: ## everything: style, types, architecture, all tests

@@ -187,8 +187,16 @@ def enrol_devices(stage: Stage) -> Answer:
 
 
 def start_fleet(stage: Stage, environment: str, deployment: int) -> None:
-    """Start the environment's devices as soon as its service has an address."""
-    url = stage.wait("the service's address", lambda: service_url(stage, environment), 60)
+    """Start the environment's devices as soon as its service has an address; none where the
+    deployment ends before."""
+
+    def answers_or_ended() -> str:
+        ended = stage.run("olga", "deployment", "show", str(deployment))["ended_at"]
+        return service_url(stage, environment) or ("-" if ended else "")
+
+    url = stage.wait("the service's address", answers_or_ended, 60)
+    if url == "-":
+        return
     stage.fleets[environment] = url
     stage.spawn(
         f"devices-{environment}",

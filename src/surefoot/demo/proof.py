@@ -49,6 +49,8 @@ def attack(stage: Stage) -> Answer:
     checkpoint = stage.run("olga", "journal", "checkpoint")
     (outside / "checkpoint").write_text(str(checkpoint["checkpoint"]))
     stage.stop("server")
+    stage.run("", "journal", "verify", "--data", str(_copy(stage, "untouched")))
+    stage.voice.good("an untouched copy of the journal: intact")
     edited = _copy(stage, "edited")
     _edit_a_row(edited)
     first = _verify(stage, edited)
@@ -71,7 +73,7 @@ def attack(stage: Stage) -> Answer:
 def _copy(stage: Stage, name: str) -> Path:
     folder = stage.folder / name
     folder.mkdir()
-    for part in ("store", "keys", "checkpoint", "settings.json"):
+    for part in ("store", "keys", "checkpoint", "blobs", "settings.json"):
         source = stage.data / part
         if source.is_dir():
             shutil.copytree(source, folder / part)

@@ -62,8 +62,9 @@ class Voice:
     def table(self, title: str, rows: Sequence[Row]) -> None:
         """What each act came to."""
         self._line(f"\n{title}")
+        width = max(len(act) for act, _, _ in rows)
         for number, (act, came, seconds) in enumerate(rows, 1):
-            self._line(f"{number:2}. {act:52} {seconds:5.1f} s  {came}")
+            self._line(f"{number:2}. {act:{width}} {seconds:5.1f} s  {came}")
 
     def link(self, address: str) -> None:
         """An address to open, alone in its line so that it can be copied."""

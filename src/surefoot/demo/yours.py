@@ -34,7 +34,7 @@ def main(product: Path) -> int:
         return 0
     except Unexpected as stopped:
         speaker.quiet()
-        speaker.bad(f"stopped: {stopped}")
+        speaker.caught(f"stopped: {stopped}")
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED_STATUS

@@ -87,8 +87,8 @@ class TestsGate:
             digest, complaints = self._report_of(component)
             report = parse_report(self._blobs.get(digest))
             inputs.append(digest)
-            findings += complaints
-            findings += _findings(component.name, report)
+            # What failed by name comes first: it is what a person can mend.
+            findings += [*_findings(component.name, report), *complaints]
             rows.append(_row(component.name, report))
             complete = complete and report.ran > 0 and not report.disagreements
         return msgspec.structs.replace(
