@@ -35,6 +35,8 @@ def main(product: Path) -> int:
     except Unexpected as stopped:
         speaker.quiet()
         speaker.caught(f"stopped: {stopped}")
+        for line in _said_by_devices(stage):
+            speaker.note(line)
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED_STATUS
@@ -57,3 +59,17 @@ def _perform(stage: Stage) -> None:
     acts.deploy(stage, "dev", "1.0.0")
     voice.act(4, "1.0.0 to staging")
     acts.deploy(stage, "staging", "1.0.0")
+
+
+def _said_by_devices(stage: Stage) -> list[str]:
+    """What the first device that failed in each environment gave as its reason."""
+    lines = []
+    for environment in stage.fleets:
+        listed = stage.run("olga", "device", "list", environment)["devices"]
+        for name in (row["device"] for row in listed):
+            reports = stage.run("olga", "device", "show", environment, name)["reports"]
+            failed = next((r for r in reports if r.get("to") == "failed" and r.get("reason")), None)
+            if failed:
+                lines.append(f"{name} said: {failed['reason']}")
+                break
+    return lines
