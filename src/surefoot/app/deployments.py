@@ -160,9 +160,11 @@ def _copy(deployment: Deployment) -> Deployment:
 
 @operation("deployment list", "GET", "/deployments", ListArguments)
 def list_deployments(app: App, request: Request, arguments: ListArguments) -> Plain:
-    """Deployments, newest first."""
+    """Deployments, newest first; of one environment, when it is named."""
 
     def rows(world: World) -> list[canonical.JSON]:
+        if arguments.environment:
+            environments.find(world, arguments.environment)
         chosen = [
             d
             for number, d in sorted(world.deployments.items(), reverse=True)

@@ -178,7 +178,7 @@ def _comparable(app: App, text: str) -> Plain:
         return {}
     return {
         "release": state.release_version,
-        "protected": state.protected,
+        "protected": "yes" if state.protected else "no",
         "components": {
             n: {"version": c.version, "artifact": c.artifact, "schema": c.detail.get("schema", 0)}
             for n, c in state.components.items()

@@ -110,7 +110,7 @@ def load_settings(folder: Path) -> Settings:
             "installation.missing",
             str(folder),
             expected="a data folder made by surefoot init",
-            found=type(error).__name__,
+            found=getattr(error, "strerror", None) or "a settings.json that cannot be read",
             remedy="make one: surefoot init",
         ) from None
 

@@ -9,6 +9,7 @@ Does not: hold a rule. A command asks the server, or works on this machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -68,6 +69,8 @@ def show_error(error: SurefootError, output: str) -> None:
         text = _card(record)
     else:
         text = render(record)
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()  # what was shown before the error stands before it
     sys.stderr.write(_clean(text) + "\n")
 
 
