@@ -566,6 +566,9 @@ def _steps(shown: dict[str, Any]) -> list[tuple[str, str, int]]:
 
 def test_an_approval_after_the_plan_moved(place: Place) -> None:
     stage = place.stage
+    shown = stage.ask("olga", "environment", "show", "staging")
+    if shown["release_version"] != "1.0.0":
+        stage.deploy("staging", "1.0.0")
     asked = stage.ask("olga", "deployment", "request", "production", "1.0.0")
     number = str(asked["deployment"])
     first = stage.ask("bob", "deployment", "approve", number, "--yes")

@@ -53,18 +53,19 @@ def get(endpoint: tuple[str, int], path: str, timeout_seconds: float) -> Look:
     started = time.monotonic()
     connection = http.client.HTTPConnection(*endpoint, timeout=timeout_seconds)
     # Socket timeouts bound each read, not their sum: the timer ends a body that drips.
-    timer = threading.Timer(timeout_seconds, _cut, (connection,))
+    late = threading.Event()
+    timer = threading.Timer(timeout_seconds, _cut, (connection, late))
     timer.daemon = True
     timer.start()
     try:
         connection.request("GET", path, headers={"User-Agent": "surefoot-smoke"})
         response = connection.getresponse()
         body, trouble = _body(response)
-        if not timer.is_alive():
+        if late.is_set():
             trouble = "no whole answer in time"
         look = Look(status=response.status, body=body, trouble=trouble)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        in_time = timer.is_alive() and not isinstance(error, TimeoutError)
+        in_time = not late.is_set() and not isinstance(error, TimeoutError)
         look = Look(trouble=_words(error) if in_time else "no whole answer in time")
     finally:
         timer.cancel()
@@ -93,7 +94,9 @@ def _body(response: http.client.HTTPResponse) -> tuple[bytes, str]:
     return bytes(held), ""
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    # Said before the cut, so that the reader who sees the cut knows whose it was.
+    late.set()
     held = connection.sock
     if held is not None:
         with suppress(OSError):
