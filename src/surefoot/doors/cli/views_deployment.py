@@ -133,7 +133,7 @@ def matrix(answer: Answer) -> None:
                 row.get("name"),
                 row.get("release_version"),
                 *((row.get("components", {}).get(n) or {}).get("version") for n in names),
-                row.get("status"),
+                "destroyed" if row.get("destroyed") else row.get("status"),
                 row.get("drift"),
             )
             for row in rows
