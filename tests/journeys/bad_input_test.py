@@ -624,9 +624,10 @@ def _alarmed(place: Place, index: int) -> None:
     alarm = stage.ask("olga", "installation", "show")["alarm"]
     assert alarm["kind"] == "corrupt"
     assert str(index) in alarm["subject"]
-    status, record = place.cli("olga", "deployment", "request", "dev", "1.0.0")
-    assert status == 5
-    _whole(record, alarm["code"])
+    for environment in ("dev", "staging", "production"):
+        status, record = place.cli("olga", "deployment", "request", environment, "1.0.0")
+        assert status == 5, record
+        _whole(record, alarm["code"])
     answer = place.post("/v1/environments/dev/backups", {})
     _answered(answer, 500, alarm["code"])
     assert stage.ask("olga", "environment", "show", "dev")["release_version"] == "1.0.0"

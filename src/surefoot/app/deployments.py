@@ -125,6 +125,7 @@ def _ask(arguments: PlanArguments | RequestArguments) -> Ask:
 @operation("deployment request", "POST", "/deployments", RequestArguments)
 def ask(app: App, request: Request, arguments: RequestArguments) -> Plain:
     """Make a plan and ask for it to be carried out."""
+    app.ready()
     app.read(lambda w: environments.check_idle(w, arguments.environment))
     plan = plan_for(app, _ask(arguments))
     digest = app.blobs.put(plan.encode())
@@ -136,10 +137,9 @@ def ask(app: App, request: Request, arguments: RequestArguments) -> Plain:
             found=digest,
             remedy="look at the plan made now and ask for that one",
         )
+    now = app.clock.now_ms
     app.command(
-        request,
-        lambda w: deployments.request(w, request.asker, plan, digest, app.clock.now_ms()),
-        (digest,),
+        request, lambda w: deployments.request(w, request.asker, plan, digest, now()), (digest,)
     )
     needed = app.read(lambda w: w.deployments[plan.deployment].approvals_needed)
     return {**shown_plan(plan), "approvals_needed": needed}
@@ -148,10 +148,9 @@ def ask(app: App, request: Request, arguments: RequestArguments) -> Plain:
 @operation("deployment rollback", "POST", "/deployments/{number}/rollback", NumberArguments)
 def rollback(app: App, request: Request, arguments: NumberArguments) -> Plain:
     """Ask for the return to the release before: what the rollback verdict promised."""
-    found = app.read(lambda w: _copy(deployments.find(w, arguments.number)))
-    wanted = RequestArguments(environment=found.environment, purpose="rollback")
-    answer: Plain = ask(app, request, wanted)
-    return answer
+    environment = app.read(lambda w: deployments.find(w, arguments.number).environment)
+    wanted = RequestArguments(environment=environment, purpose="rollback")
+    return dict(ask(app, request, wanted))
 
 
 def _copy(deployment: Deployment) -> Deployment:
@@ -273,6 +272,7 @@ def approval_payload(number: int, environment: str, plan: str, verdict: str) -> 
 @operation("deployment approve", "POST", "/deployments/{number}/approvals", ApproveArguments)
 def approve(app: App, request: Request, arguments: ApproveArguments) -> Plain:
     """Count a verdict that a person signed with their own key over the plan's digest."""
+    app.ready()
     deployment = app.read(lambda w: _copy(deployments.find(w, arguments.number)))
     content = _envelope_of(deployment, arguments)
     person, key, said = _opened(app, deployment, content)
