@@ -28,7 +28,7 @@ lint: ## ruff, mypy, import-linter
 	@.venv/bin/lint-imports --no-cache
 
 unit: ## the tests alone
-	@.venv/bin/pytest -n 2 --dist loadgroup
+	@.venv/bin/pytest -n 2 --dist loadfile
 
 crash: ## SIGKILL at many points of deployments on real targets (slow)
 	@scripts/setup test
