@@ -51,6 +51,17 @@ class PostgresSession:
         return self._connection.execute(statement(name, "postgres").encode(), parameters)
 
 
+def _make_tables(connection: psycopg.Connection, scripts: tuple[str, ...]) -> None:
+    """Run the scripts once; running them again would lock tables that others are writing to."""
+    made = hashlib.sha256("".join(scripts).encode()).hexdigest()
+    look = "SELECT obj_description(to_regclass('journal_head'), 'pg_class')"
+    if connection.execute(look).fetchone() == (made,):
+        return
+    for script in scripts:
+        connection.execute(script.encode())
+    connection.execute(f"COMMENT ON TABLE journal_head IS '{made}'".encode())
+
+
 class PostgresDatabase:
     """A PostgreSQL database shared by many processes. See the contract in `database`."""
 
@@ -71,8 +82,7 @@ class PostgresDatabase:
         with _translated(), self._pool.lend() as connection, connection.transaction():
             if not read_only:
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
-                for script in schema(self.kind):
-                    connection.execute(script.encode())
+                _make_tables(connection, schema(self.kind))
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[PostgresSession]:
