@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from surefoot.trust import canonical, envelope, keys, sshsig
-from surefoot.trust.note import Checkpoint, SignerKey
+from surefoot.trust.note import Checkpoint, NotANote, SignerKey
 from surefoot.trust.root import (
     PAYLOAD_TYPE,
     BadRoot,
@@ -21,6 +21,7 @@ from surefoot.trust.root import (
     Root,
     follow,
     follow_all,
+    open_trusted,
     payload_of,
     read_payload,
     read_root,
@@ -28,8 +29,9 @@ from surefoot.trust.root import (
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "root.json").read_text())
 ANN, BOB, CID, EVE = (keys.private_key(bytes([n]) * 32) for n in (1, 2, 3, 4))
-OLD = SignerKey("surefoot/try", b"o" * 32).verifier.text()
-NEW = SignerKey("surefoot/try@2", b"n" * 32).verifier.text()
+OLD_KEY = SignerKey("surefoot/try", b"o" * 32)
+NEW_KEY = SignerKey("surefoot/try@2", b"n" * 32)
+OLD, NEW = OLD_KEY.verifier.text(), NEW_KEY.verifier.text()
 
 
 def cosigner(name: str, public: bytes, kind: int = 4) -> str:
@@ -204,6 +206,27 @@ def test_a_compromised_key_counts_up_to_the_last_trusted_tree() -> None:
         "the key is compromised and trusted up to 7 leaves; this checkpoint has 8"
     )
     assert "another root" in fault(7, b"q" * 32)
+
+
+def test_a_checkpoint_is_opened_by_a_key_that_counts_for_it() -> None:
+    tree = Checkpoint(origin="surefoot/try", size=8, root=b"r" * 32)
+    note = OLD_KEY.sign(tree.text())
+    assert open_trusted(note, root(), 1000) == (tree, root().logs[0])
+    with pytest.raises(NotANote, match="before the key's time"):
+        open_trusted(note, root(), 999)
+    bad = LogKey(
+        vkey=OLD, from_ms=1, until_ms=2, ended="compromised", last_size=7, last_root="0" * 64
+    )
+    ended = root(logs=(bad, LogKey(vkey=NEW, from_ms=2)))
+    with pytest.raises(NotANote, match="trusted up to 7 leaves; this checkpoint has 8"):
+        open_trusted(note, ended)
+    later = Checkpoint(origin="surefoot/try@2", size=8, root=b"r" * 32)
+    both = NEW_KEY.sign(later.text()) + OLD_KEY.line(later.text())
+    assert open_trusted(both, ended)[1].vkey == NEW
+    with pytest.raises(NotANote, match="another log"):
+        open_trusted(OLD_KEY.sign(later.text()), root())
+    with pytest.raises(NotANote, match="no signature by a known key"):
+        open_trusted(NEW_KEY.sign(later.text()), root())
 
 
 def test_a_root_answers_for_its_keys() -> None:

@@ -2,13 +2,16 @@
 
 Keeps: never two roots for one size and never a smaller size; the file is durable before the
 signature is given out, so a database put back from a backup is seen at the next start. Ed25519 is
-deterministic and a checkpoint holds no time: signing the same again gives the same note.
+deterministic and a checkpoint holds no time: signing the same again gives the same note. A key that
+was rotated away signs beside the new one until its overlap ends. Another origin is another epoch of
+the log: what was signed under the one before does not bind it, and its key signs no more.
 Concurrency: processes on one machine may share the file, under the journal's writer lock.
 Does not: look into the tree. Source: c2sp.org/tlog-checkpoint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from surefoot.core.errors import Corrupt, Failed
@@ -24,10 +27,16 @@ from surefoot.trust.note import (
 
 
 class CheckpointFile:
-    """The last signed checkpoint of a log, in a file."""
+    """The last signed checkpoint of a log, in a file.
 
-    def __init__(self, verifier: VerifierKey, path: Path) -> None:
+    `earlier` are keys that ended: what they signed before is still the log's.
+    """
+
+    def __init__(
+        self, verifier: VerifierKey, path: Path, earlier: Sequence[VerifierKey] = ()
+    ) -> None:
         self.verifier = verifier
+        self.known = (verifier, *earlier)
         self.path = path
         self._seen: tuple[bytes, Checkpoint] | None = None
 
@@ -45,9 +54,13 @@ class CheckpointFile:
             self._seen = (content, self._opened(content))
         return self._seen[1]
 
+    def keys_text(self) -> str:
+        """All keys, one a line, the present one first."""
+        return "\n".join(key.text() for key in self.known)
+
     def _opened(self, content: bytes) -> Checkpoint:
         try:
-            return open_checkpoint(content.decode(), self.verifier)
+            return open_checkpoint(content.decode(), *self.known)
         except (NotANote, UnicodeDecodeError) as error:
             raise Corrupt(
                 "journal.checkpoint.signature",
@@ -59,11 +72,21 @@ class CheckpointFile:
 
 
 class CheckpointSigner(CheckpointFile):
-    """Signs checkpoints of a log and remembers the last."""
+    """Signs checkpoints of a log and remembers the last.
 
-    def __init__(self, key: SignerKey, path: Path) -> None:
-        super().__init__(key.verifier, path)
+    `retiring` says which rotated keys of the same origin still sign beside the present one.
+    """
+
+    def __init__(
+        self,
+        key: SignerKey,
+        path: Path,
+        earlier: Sequence[VerifierKey] = (),
+        retiring: Callable[[], Sequence[SignerKey]] = tuple,
+    ) -> None:
+        super().__init__(key.verifier, path, earlier)
         self._key = key
+        self._retiring = retiring
 
     def sign(self, size: int, root: bytes) -> str:
         """The signed checkpoint of this size and root; the file is durable when this returns.
@@ -72,6 +95,8 @@ class CheckpointSigner(CheckpointFile):
         for a smaller size, `Failed("store.disk.full")` when the file cannot be written.
         """
         last = self.last()
+        if last is not None and last.origin != self.verifier.name:
+            last = None
         if last is not None and (size < last.size or (size == last.size and root != last.root)):
             raise Corrupt(
                 "journal.checkpoint.equivocation",
@@ -83,6 +108,7 @@ class CheckpointSigner(CheckpointFile):
             )
         checkpoint = Checkpoint(origin=self.verifier.name, size=size, root=root)
         note = self._key.sign(checkpoint.text())
+        note += "".join(key.line(checkpoint.text()) for key in self._retiring())
         if checkpoint != last:
             self._keep(note.encode())
             self._seen = (note.encode(), checkpoint)

@@ -215,7 +215,7 @@ class Log(History, Generic[W]):
     def _raise_alarm(self, error: Corrupt) -> Memory[W]:
         """Find the first bad thing, go read-only for good, and keep the world before it."""
         path = self._signer.path if self._signer.path.exists() else None
-        report = verify_live(self._database, self._signer.verifier.text(), path)
+        report = verify_live(self._database, self._signer.keys_text(), path)
         self.alarm = report.error() or error
         first_bad = report.problems[0].index if report.problems else -1
         memory = load(DatabaseSource(self._database), self._make_world(), first_bad)
@@ -248,7 +248,7 @@ class Log(History, Generic[W]):
 
     def _compare_last(self, memory: Memory[W], last: Checkpoint | None, newest: str | None) -> None:
         """The last signed checkpoints, outside and inside, must be in the tree."""
-        stored = memory.opened(newest, self._signer.verifier)
+        stored = memory.opened(newest, self._signer.known)
         if last is None and stored is not None and not self._adopt:
             raise Corrupt(
                 "journal.checkpoint.missing",
@@ -265,7 +265,7 @@ class Log(History, Generic[W]):
         size = memory.chain.size
         if size and memory.signed_size != size:
             newest = DatabaseSource(self._database).checkpoint()
-            stored = memory.opened(newest, signer.verifier)
+            stored = memory.opened(newest, signer.known)
             if stored is None or stored.size != size:
                 self._sign(signer, memory)
             memory.signed_size = size

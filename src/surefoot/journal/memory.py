@@ -7,6 +7,7 @@ changed byte is seen. Does not: write, or look into seals (verify does).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from surefoot.core.errors import Corrupt
@@ -72,14 +73,14 @@ class Memory(Generic[W]):
         if found != checkpoint.root.hex():
             raise _corrupt("journal.root.differs", subject, checkpoint.root.hex(), found)
 
-    def opened(self, note: str | None, key: VerifierKey) -> Checkpoint | None:
+    def opened(self, note: str | None, keys: Sequence[VerifierKey]) -> Checkpoint | None:
         """A checkpoint from the database, opened and compared. Raises `Corrupt`."""
         if note is None:
             return None
         try:
-            checkpoint = open_checkpoint(note, key)
+            checkpoint = open_checkpoint(note, *keys)
         except NotANote as error:
-            expected = f"a signature by {key.text()}"
+            expected = f"a signature by {keys[0].text()}"
             subject = "newest checkpoint"
             raise _corrupt("journal.checkpoint.signature", subject, expected, str(error)) from error
         self.compare(checkpoint, "newest checkpoint")

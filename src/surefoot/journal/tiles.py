@@ -8,7 +8,7 @@ evidence. Source: c2sp.org/tlog-tiles, docs/formats/tiles.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from surefoot.store.database import Database
 from surefoot.trust import canonical, tiles
 from surefoot.trust.entry import Entry, NotAnEntry, parse
 from surefoot.trust.merkle import Tree, leaf_hash
-from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
+from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint, verifiers
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +44,11 @@ def export(
     Raises `Refused("journal.export.input")` without a checkpoint or into another log's export,
     `Corrupt` when the stored leaves are not those of the checkpoint, `Failed` for the disk.
     """
-    source, key = DatabaseSource(database), VerifierKey.parse(vkey)
-    note, checkpoint = _newest(source, key)
-    _same_log(directory, vkey)
+    source, keys = DatabaseSource(database), verifiers(vkey)
+    note, checkpoint = _newest(source, keys)
+    _same_log(directory, [key.text() for key in keys])
     try:
-        return _Export(source, directory, progress).run(note, checkpoint, vkey)
+        return _Export(source, directory, progress).run(note, checkpoint, keys[0].text())
     except OSError as error:
         raise Failed(
             "store.disk.full",
@@ -150,25 +150,25 @@ def _bundles(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
         yield found
 
 
-def _newest(source: Source, key: VerifierKey) -> tuple[str, Checkpoint]:
+def _newest(source: Source, keys: Sequence[VerifierKey]) -> tuple[str, Checkpoint]:
     note = source.checkpoint()
     if note is None:
         raise _refused("journal", "a signed checkpoint", "none", "write something first")
     try:
-        return note, open_checkpoint(note, key)
+        return note, open_checkpoint(note, *keys)
     except NotANote as error:
-        expected = f"a signature by {key.text()}"
+        expected = f"a signature by {keys[0].text()}"
         raise _corrupt(
             "journal.checkpoint.signature", "newest checkpoint", expected, str(error)
         ) from None
 
 
-def _same_log(directory: Path, vkey: str) -> None:
+def _same_log(directory: Path, keys: Sequence[str]) -> None:
     place = directory / "vkey"
-    found = place.read_text("utf-8").strip() if place.is_file() else vkey
-    if found != vkey:
+    found = place.read_text("utf-8").strip() if place.is_file() else keys[0]
+    if found not in keys:
         remedy = "choose an empty directory"
-        raise _refused(f"export to {directory}", f"an export of {vkey}", found[:200], remedy)
+        raise _refused(f"export to {directory}", f"an export of {keys[0]}", found[:200], remedy)
 
 
 def _refused(subject: str, expected: str, found: str, remedy: str) -> Refused:

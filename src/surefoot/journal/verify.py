@@ -27,9 +27,9 @@ from surefoot.trust.note import (
     NOTE_BYTES_MAX,
     Checkpoint,
     NotANote,
-    VerifierKey,
     open_checkpoint,
     parse_checkpoint,
+    verifiers,
 )
 
 MakeWorld = Callable[[], Folding]
@@ -93,7 +93,8 @@ def verify_live(
     progress: Progress | None = None,
     signed: Signed | None = None,
 ) -> Report:
-    """Verify the journal in a database against the key and the checkpoint kept outside.
+    """Verify the journal in a database against the log's key (its keys, one a line and the present
+    one first) and the checkpoint kept outside.
 
     With `signed` and `make_world` the signatures of people are verified as well.
     Never raises `Corrupt`: what is bad is in the report.
@@ -129,7 +130,7 @@ class _Verification:
         signed: Signed | None = None,
     ) -> None:
         self._source = source
-        self._key = VerifierKey.parse(vkey)
+        self._keys = verifiers(vkey)
         self._world = make_world() if make_world else None
         self._progress = progress or (lambda size: None)
         self._signed = signed or (lambda world, entry: None)
@@ -156,7 +157,7 @@ class _Verification:
         if pinned is not None:
             self._compare_pinned(pinned)
         return Report(
-            origin=self._key.name,
+            origin=self._keys[0].name,
             size=self._chain.size,
             root=self._chain.tree.root().hex(),
             entries=self._entries,
@@ -254,9 +255,9 @@ class _Verification:
                 self._bad("journal.checkpoint.missing", "export", "a checkpoint", "none")
             return None
         try:
-            return open_checkpoint(note, self._key)
+            return open_checkpoint(note, *self._keys)
         except NotANote as error:
-            expected = f"a signature by {self._key.text()}"
+            expected = f"a signature by {self._keys[0].text()}"
             self._bad("journal.checkpoint.signature", "newest checkpoint", expected, str(error))
             return None
 
@@ -288,7 +289,7 @@ class _Verification:
     def _compare_pinned(self, pinned: str) -> None:
         subject = "last checkpoint kept outside"
         try:
-            checkpoint = open_checkpoint(pinned, self._key)
+            checkpoint = open_checkpoint(pinned, *self._keys)
         except NotANote as error:
             self._bad("journal.checkpoint.signature", subject, "a good signature", str(error))
             return

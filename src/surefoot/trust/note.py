@@ -83,9 +83,13 @@ class SignerKey:
 
     def sign(self, text: str) -> str:
         """A note with one signature line. Raises `NotANote` when the text cannot be a note."""
+        return f"{text}\n{self.line(text)}"
+
+    def line(self, text: str) -> str:
+        """The signature line alone, to stand below others over the same text."""
         _check_text(text)
         content = base64.b64encode(self.verifier.id + self._key.sign(text.encode())).decode()
-        return f"{text}\n{_LINE}{self.verifier.name} {content}\n"
+        return f"{_LINE}{self.verifier.name} {content}\n"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +112,11 @@ def key_id(name: str, public: bytes) -> bytes:
 
 def open_note(note: str, *keys: VerifierKey) -> str:
     """The text of a note that at least one of the keys signed. Raises `NotANote`."""
+    return signers_of(note, *keys)[0]
+
+
+def signers_of(note: str, *keys: VerifierKey) -> tuple[str, tuple[VerifierKey, ...]]:
+    """The text of a note, and those of the keys that signed it, at least one. Raises `NotANote`."""
     if len(note) > NOTE_BYTES_MAX:
         raise NotANote("note is too long")
     text, found, block = note.rpartition("\n\n")
@@ -119,9 +128,10 @@ def open_note(note: str, *keys: VerifierKey) -> str:
     if len(lines) > SIGNATURES_MAX:
         raise NotANote("note has too many signatures")
     verified = [_verified(line, text.encode(), keys) for line in lines]
-    if not any(verified):
+    signers = tuple(key for key in verified if key is not None)
+    if not signers:
         raise NotANote("no signature by a known key")
-    return text
+    return text, signers
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -135,18 +145,28 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(origin=lines[0], size=int(lines[1]), root=root)
 
 
-def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    """The checkpoint in a note that this key signed, for the log of the key's name.
+def open_checkpoint(note: str, *keys: VerifierKey) -> Checkpoint:
+    """The checkpoint in a note that one of these keys signed, for the log of that key's name.
 
     Raises `NotANote`.
     """
-    found = parse_checkpoint(open_note(note, key))
-    if found.origin != key.name:
-        raise NotANote(f"checkpoint is of another log: expected {key.name}, found {found.origin}")
+    text, signers = signers_of(note, *keys)
+    found = parse_checkpoint(text)
+    if found.origin not in (key.name for key in signers):
+        names = ", ".join(key.name for key in signers)
+        raise NotANote(f"checkpoint is of another log: expected {names}, found {found.origin}")
     return found
 
 
-def _verified(line: str, message: bytes, keys: tuple[VerifierKey, ...]) -> bool:
+def verifiers(text: str) -> tuple[VerifierKey, ...]:
+    """The keys of a log, one a line; the present one first. Raises `NotANote`."""
+    found = tuple(VerifierKey.parse(line) for line in text.splitlines() if line.strip())
+    if not found:
+        raise NotANote("no key")
+    return found
+
+
+def _verified(line: str, message: bytes, keys: tuple[VerifierKey, ...]) -> VerifierKey | None:
     if not line.startswith(_LINE):
         raise NotANote("signature line does not begin with a dash and a space")
     name, space, encoded = line[len(_LINE) :].partition(" ")
@@ -157,8 +177,8 @@ def _verified(line: str, message: bytes, keys: tuple[VerifierKey, ...]) -> bool:
         if (key.name, key.id) == (name, content[:4]):
             if not key.verify(message, content[4:]):
                 raise NotANote(f"signature by {name} does not verify")
-            return True
-    return False
+            return key
+    return None
 
 
 def _check_text(text: str) -> None:

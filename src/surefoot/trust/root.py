@@ -21,7 +21,13 @@ import msgspec
 
 from surefoot.trust import canonical, envelope
 from surefoot.trust.keys import BadKey, PublicKey, parse_public_line
-from surefoot.trust.note import Checkpoint, NotANote, VerifierKey
+from surefoot.trust.note import (
+    Checkpoint,
+    NotANote,
+    VerifierKey,
+    parse_checkpoint,
+    signers_of,
+)
 
 PAYLOAD_TYPE = "application/vnd.surefoot.root+json"
 BYTES_MAX = 256 * 1024
@@ -198,6 +204,25 @@ def follow_all(pinned: Root, newer: Sequence[bytes]) -> Root:
     for content in newer:
         pinned = follow(pinned, content)
     return pinned
+
+
+def open_trusted(note: str, root: Root, time_ms: int = -1) -> tuple[Checkpoint, LogKey]:
+    """A checkpoint by a log key that counts for it, and that key; `time_ms` is its seal's time.
+
+    Raises `NotANote`, and says plainly why a known key does not count.
+    """
+    text, signers = signers_of(note, *root.verifiers())
+    checkpoint = parse_checkpoint(text)
+    faults = []
+    for signer in signers:
+        log = root.log(signer.text())
+        assert log is not None
+        own = "" if checkpoint.origin == log.origin else "the checkpoint is of another log"
+        fault = own or log.fault(checkpoint, time_ms)
+        if not fault:
+            return checkpoint, log
+        faults.append(f"{log.vkey}: {fault}")
+    raise NotANote("; ".join(faults))
 
 
 def check(root: Root) -> None:
