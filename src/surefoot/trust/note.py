@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 ED25519 = 0x01
 NOTE_BYTES_MAX = 64 * 1024
 SIGNATURES_MAX = 100
+KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
+LINE_START = "— "
 
-_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
-_LINE = "— "
 
 
 class NotANote(ValueError):
@@ -34,7 +34,7 @@ class VerifierKey:
     """A public key with the name it signs under: `name+hash+base64` on one line."""
 
     def __init__(self, name: str, public: bytes) -> None:
-        if not _NAME.fullmatch(name):
+        if not KEY_NAME.fullmatch(name):
             raise NotANote(f"key name has a space, a plus or a bad length: {name[:80]!r}")
         if len(public) != 32:
             raise NotANote(f"public key has {len(public)} bytes, not 32")
@@ -49,7 +49,7 @@ class VerifierKey:
         parts = text.strip("\n").split("+", 2)
         if len(parts) != 3:
             raise NotANote("key is not of the form name+hash+base64")
-        content = _decode(parts[2])
+        content = decoded(parts[2])
         if len(content) != 33 or content[0] != ED25519:
             raise NotANote("key is not of type 0x01 (Ed25519)")
         found = cls(parts[0], content[1:])
@@ -89,7 +89,7 @@ class SignerKey:
         """The signature line alone, to stand below others over the same text."""
         _check_text(text)
         content = base64.b64encode(self.verifier.id + self._key.sign(text.encode())).decode()
-        return f"{_LINE}{self.verifier.name} {content}\n"
+        return f"{LINE_START}{self.verifier.name} {content}\n"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,16 +117,7 @@ def open_note(note: str, *keys: VerifierKey) -> str:
 
 def signers_of(note: str, *keys: VerifierKey) -> tuple[str, tuple[VerifierKey, ...]]:
     """The text of a note, and those of the keys that signed it, at least one. Raises `NotANote`."""
-    if len(note) > NOTE_BYTES_MAX:
-        raise NotANote("note is too long")
-    text, found, block = note.rpartition("\n\n")
-    text += "\n"
-    if not found or not block.endswith("\n"):
-        raise NotANote("note has no signature block")
-    _check_text(text)
-    lines = block[:-1].split("\n")
-    if len(lines) > SIGNATURES_MAX:
-        raise NotANote("note has too many signatures")
+    text, lines = split_note(note)
     verified = [_verified(line, text.encode(), keys) for line in lines]
     signers = tuple(key for key in verified if key is not None)
     if not signers:
@@ -134,12 +125,49 @@ def signers_of(note: str, *keys: VerifierKey) -> tuple[str, tuple[VerifierKey, .
     return text, signers
 
 
+def split_note(note: str) -> tuple[str, tuple[str, ...]]:
+    """Text and signature lines of a note, nothing verified. Raises `NotANote`."""
+    if len(note) > NOTE_BYTES_MAX:
+        raise NotANote("note is too long")
+    text, found, block = note.rpartition("\n\n")
+    text += "\n"
+    if not found or not block.endswith("\n"):
+        raise NotANote("note has no signature block")
+    _check_text(text)
+    lines = tuple(block[:-1].split("\n"))
+    if len(lines) > SIGNATURES_MAX:
+        raise NotANote("note has too many signatures")
+    return text, lines
+
+
+def split_line(line: str) -> tuple[str, bytes, bytes]:
+    """Key name, key id (4 bytes) and signature of a signature line. Raises `NotANote`."""
+    if not line.startswith(LINE_START):
+        raise NotANote("signature line does not begin with a dash and a space")
+    name, space, encoded = line[len(LINE_START) :].partition(" ")
+    content = decoded(encoded)
+    if not space or not KEY_NAME.fullmatch(name) or len(content) < 5:
+        raise NotANote("signature line is not a name and a signature")
+    return name, content[:4], content[4:]
+
+
+def decoded(text: str) -> bytes:
+    """The bytes of padded base64 in its only form. Raises `NotANote`."""
+    try:
+        content = base64.b64decode(text.encode(), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise NotANote(f"not base64: {text[:40]!r}") from None
+    if base64.b64encode(content).decode() != text:
+        raise NotANote(f"base64 has bits that mean nothing: {text[:40]!r}")
+    return content
+
+
 def parse_checkpoint(text: str) -> Checkpoint:
     """The checkpoint in a note's text. Raises `NotANote`."""
     lines = text.split("\n")
     if len(lines) != 4 or lines[3] or not lines[0] or not _SIZE.fullmatch(lines[1]):
         raise NotANote("checkpoint is not three lines: origin, size, root")
-    root = _decode(lines[2])
+    root = decoded(lines[2])
     if len(root) != 32:
         raise NotANote("checkpoint root has not 32 bytes")
     return Checkpoint(origin=lines[0], size=int(lines[1]), root=root)
@@ -167,15 +195,10 @@ def verifiers(text: str) -> tuple[VerifierKey, ...]:
 
 
 def _verified(line: str, message: bytes, keys: tuple[VerifierKey, ...]) -> VerifierKey | None:
-    if not line.startswith(_LINE):
-        raise NotANote("signature line does not begin with a dash and a space")
-    name, space, encoded = line[len(_LINE) :].partition(" ")
-    content = _decode(encoded)
-    if not space or not _NAME.fullmatch(name) or len(content) < 5:
-        raise NotANote("signature line is not a name and a signature")
+    name, found, signature = split_line(line)
     for key in keys:
-        if (key.name, key.id) == (name, content[:4]):
-            if not key.verify(message, content[4:]):
+        if (key.name, key.id) == (name, found):
+            if not key.verify(message, signature):
                 raise NotANote(f"signature by {name} does not verify")
             return key
     return None
@@ -188,13 +211,3 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise NotANote("text is not valid UTF-8") from None
-
-
-def _decode(text: str) -> bytes:
-    try:
-        content = base64.b64decode(text.encode(), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise NotANote(f"not base64: {text[:40]!r}") from None
-    if base64.b64encode(content).decode() != text:
-        raise NotANote(f"base64 has bits that mean nothing: {text[:40]!r}")
-    return content
