@@ -54,64 +54,89 @@ def leaf_of(stream: str, head: Head) -> bytes:
 
 
 class HeadsMap:
-    """The map, kept with all its nodes: a changed head costs one path, a new stream a rebuild."""
+    """The map with all its nodes: root and proofs compute what changed since they were asked last.
+
+    A changed head costs its path, a new stream the nodes to the right of its place.
+    """
 
     def __init__(self) -> None:
         self.heads: dict[str, Head] = {}
         self._keys: list[bytes] = []
-        self._leaves: dict[bytes, bytes] = {}
-        self._rows: list[list[bytes]] = [[]]
-        self._rebuild = False
+        self._streams: dict[bytes, str] = {}
+        self._hashes: dict[bytes, bytes] = {}
+        self._rows: list[bytearray] = [bytearray()]
+        self._changed: set[str] = set()
 
     def set(self, stream: str, head: Head) -> None:
         """Put the stream's newest head."""
-        known = stream in self.heads
-        key, leaf = key_of(stream), leaf_of(stream, head)
         self.heads[stream] = head
-        self._leaves[key] = leaf
-        if not known:
-            self._keys.insert(bisect_left(self._keys, key), key)
-            self._rebuild = True
-        elif not self._rebuild:
-            self._climb(bisect_left(self._keys, key), merkle.leaf_hash(leaf))
+        self._changed.add(stream)
 
     def root(self) -> bytes:
         """Root of the map; the empty tree's root when there is no stream."""
         self._settle()
-        return self._rows[-1][0] if self._keys else merkle.EMPTY_ROOT
+        return bytes(self._rows[-1]) if self._keys else merkle.EMPTY_ROOT
 
     def answer(self, stream: str) -> Answer:
         """Proof of the stream's head, or that there is no such stream."""
         self._settle()
-        tree = merkle.Tree(self._rows[0])
-        place = bisect_left(self._keys, key_of(stream))
+        size, place = len(self._keys), bisect_left(self._keys, key_of(stream))
         if stream in self.heads:
-            return Answer(streams=tree.size, present=self._place(tree, place))
+            return Answer(streams=size, present=self._place(place))
         return Answer(
-            streams=tree.size,
-            below=self._place(tree, place - 1) if place else None,
-            above=self._place(tree, place) if place < tree.size else None,
+            streams=size,
+            below=self._place(place - 1) if place else None,
+            above=self._place(place) if place < size else None,
         )
 
-    def _place(self, tree: merkle.Tree, index: int) -> Place:
-        leaf = self._leaves[self._keys[index]]
-        return Place(leaf=leaf, index=index, proof=tuple(tree.inclusion(index)))
+    def _place(self, index: int) -> Place:
+        stream = self._streams[self._keys[index]]
+        leaf, proof, at = leaf_of(stream, self.heads[stream]), [], index
+        for row in self._rows[:-1]:
+            if sibling := _node(row, at ^ 1):
+                proof.append(sibling)
+            at >>= 1
+        return Place(leaf=leaf, index=index, proof=tuple(proof))
 
     def _settle(self) -> None:
-        if not self._rebuild:
+        if not self._changed:
             return
-        row = [merkle.leaf_hash(self._leaves[key]) for key in self._keys]
-        self._rows = [row]
-        while len(row) > 1:
-            row = [_pair(row, place) for place in range(0, len(row), 2)]
-            self._rows.append(row)
-        self._rebuild = False
+        keys, new = [], []
+        for stream in self._changed:
+            leaf = leaf_of(stream, self.heads[stream])
+            key = leaf[: merkle.HASH_BYTES]
+            keys.append(key)
+            if key not in self._hashes:
+                new.append(key)
+                self._streams[key] = stream
+            self._hashes[key] = merkle.leaf_hash(leaf)
+        self._changed.clear()
+        if new:
+            self._keys = sorted(self._keys + new)
+            self._rebuild(bisect_left(self._keys, min(keys)))
+        else:
+            self._climb(keys)
 
-    def _climb(self, index: int, node: bytes) -> None:
-        self._rows[0][index] = node
-        for below, row in zip(self._rows, self._rows[1:], strict=False):
-            index >>= 1
-            row[index] = _pair(below, index * 2)
+    def _rebuild(self, first: int) -> None:
+        """Compute anew what is above the leaves from the place `first` on."""
+        row, level = self._rows[0], 0
+        row[first * merkle.HASH_BYTES :] = b"".join(self._hashes[key] for key in self._keys[first:])
+        while len(row) > merkle.HASH_BYTES:
+            first, level = first >> 1, level + 1
+            if level == len(self._rows):
+                self._rows.append(bytearray())
+            above = self._rows[level]
+            above[first * merkle.HASH_BYTES :] = merkle.parents(row, first) + _lonely(row)
+            row = above
+
+    def _climb(self, keys: list[bytes]) -> None:
+        """Compute anew the paths of these leaves, shared nodes once."""
+        places = {bisect_left(self._keys, key): self._hashes[key] for key in keys}
+        for row, above in zip(self._rows, [*self._rows[1:], None], strict=True):
+            for place, node in places.items():
+                row[place * merkle.HASH_BYTES : (place + 1) * merkle.HASH_BYTES] = node
+            if above is not None:
+                places = {at: _pair(row, at) for at in {place >> 1 for place in places}}
 
 
 def verify_present(stream: str, head: Head, answer: Answer, root: bytes) -> bool:
@@ -147,8 +172,17 @@ def _holds(place: Place, size: int, root: bytes) -> bool:
     return merkle.verify_inclusion(leaf, place.index, size, place.proof, root)
 
 
-def _pair(row: list[bytes], place: int) -> bytes:
+def _node(row: bytearray, place: int) -> bytes:
+    """The node at this place of a row, empty when there is none."""
+    return bytes(row[place * merkle.HASH_BYTES : (place + 1) * merkle.HASH_BYTES])
+
+
+def _pair(row: bytearray, place: int) -> bytes:
     """The node above two neighbours; the last one without a neighbour moves up as it is."""
-    if place + 1 == len(row):
-        return row[place]
-    return merkle.node_hash(row[place], row[place + 1])
+    both = bytes(row[place * 64 : place * 64 + 64])
+    return hashlib.sha256(b"\x01" + both).digest() if len(both) == 64 else both
+
+
+def _lonely(row: bytearray) -> bytearray:
+    """The last node of a row when it has no neighbour."""
+    return row[-merkle.HASH_BYTES :] if len(row) & merkle.HASH_BYTES else bytearray()

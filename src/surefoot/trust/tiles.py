@@ -45,7 +45,8 @@ def spans(size: int) -> Iterator[tuple[int, int, int]]:
 def tile_of(tree: Tree, level: int, number: int, width: int) -> bytes:
     """The bytes of a tile."""
     row = tree.levels[HEIGHT * level]
-    return b"".join(row[number * WIDTH : number * WIDTH + width])
+    start = number * WIDTH
+    return bytes(row[start * HASH_BYTES : (start + width) * HASH_BYTES])
 
 
 def bundle_of(leaves: list[bytes]) -> bytes:
