@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from surefoot.core.errors import Corrupt, Failed
+from surefoot.store.cosignature import CosignatureRows
 from surefoot.store.database import Database, Row
 from surefoot.trust import canonical
+from surefoot.trust.cosignature import with_lines
 from surefoot.trust.digest import Digest, digest_of
 from surefoot.trust.entry import Entry, NotAnEntry, Plain, parse
 
@@ -79,6 +81,17 @@ class History:
         state = canonical.parse(content)
         assert isinstance(state, dict)
         return state
+
+    def cosigned(self, size: int) -> str:
+        """The checkpoint of this size with all cosignature lines kept for it, a C2SP note.
+
+        Empty when no checkpoint of this size is kept.
+        """
+        with self._database.read() as session:
+            row = session.row("journal.checkpoint_upto", size=size)
+        if row is None or row[0] != size:
+            return ""
+        return with_lines(str(row[1]), CosignatureRows(self._database).lines(size))
 
     def streams(self) -> list[str]:
         """Names of all streams, sorted."""

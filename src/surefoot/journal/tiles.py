@@ -15,8 +15,10 @@ import msgspec
 
 from surefoot.core.errors import Corrupt, Failed, Refused
 from surefoot.journal.source import DatabaseSource, Row, Source, state_path
+from surefoot.store.cosignature import CosignatureRows
 from surefoot.store.database import Database
 from surefoot.trust import canonical, tiles
+from surefoot.trust.cosignature import with_lines
 from surefoot.trust.entry import Entry, NotAnEntry, parse
 from surefoot.trust.merkle import Tree, leaf_hash
 from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint, verifiers
@@ -46,6 +48,7 @@ def export(
     """
     source, keys = DatabaseSource(database), verifiers(vkey)
     note, checkpoint = _newest(source, keys)
+    note = with_lines(note, CosignatureRows(database).lines(checkpoint.size))
     _same_log(directory, [key.text() for key in keys])
     try:
         return _Export(source, directory, progress).run(note, checkpoint, keys[0].text())

@@ -1,0 +1,9 @@
+-- name: add
+INSERT INTO cosignatures (size, key, time_s, line) VALUES (:size, :key, :time_s, :line)
+ON CONFLICT DO NOTHING
+
+-- name: lines
+SELECT line FROM cosignatures WHERE size = :size ORDER BY time_s, key
+
+-- name: newest
+SELECT size, time_s FROM cosignatures WHERE key = :key ORDER BY size DESC LIMIT 1
