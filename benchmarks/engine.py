@@ -22,11 +22,12 @@ from typing import Any
 
 from surefoot.core import facts as f
 from surefoot.core.fold import new_world
-from surefoot.core.target import Step, Token
+from surefoot.core.target import Step
 from surefoot.engine.effects import draft
 from surefoot.journal.checkpoint import CheckpointSigner
 from surefoot.journal.log import Log
 from surefoot.store.sqlite import FILE_NAME, SqliteDatabase
+from surefoot.testing.claims import Claims
 from surefoot.testing.fake_marks import FakeMarks
 from surefoot.testing.journal import ANN, KEY
 from surefoot.testing.simulator import ENVIRONMENT, Node
@@ -157,7 +158,8 @@ def stepping(folder: Path) -> dict[str, Any]:
         node.request(2, "1.1.0")
         for name in ("pia", "quin"):
             node.approve(2, name)
-        alone = FakeMarks(run / "alone.json", name="alone")
+        claims = Claims()
+        alone = FakeMarks(run / "alone.json", claims.interlock(), name="alone")
         for turn in range(40):
             step = node.effects.look(2)
             if step.what == "finish":
@@ -166,7 +168,7 @@ def stepping(folder: Path) -> dict[str, Any]:
             if step.what == "act":
                 ours.append(seconds)
                 act = Step(id=f"s{turn}", target="alone", action="wave", component="x")
-                token = Token(operation=f"{number}/{turn}", fence=turn)
+                token = claims.token(act, f"{number + 1}/{turn}", turn)
                 theirs.append(timed(lambda: alone.apply(act, token)))  # noqa: B023
             elif step.what == "wait":
                 node.seal()

@@ -9,8 +9,11 @@ from collections.abc import Callable
 import pytest
 from house import HOUR_MS, LAMP, MOODY, SMALL_TEAM, AppHouse
 
+from surefoot.core import facts as f
 from surefoot.core.errors import Refused
+from surefoot.engine.effects import draft
 from surefoot.store.lease import Leases
+from surefoot.trust.digest import digest_of
 
 House = Callable[[str], AppHouse]
 
@@ -184,3 +187,29 @@ def test_a_journal_that_was_changed_by_hand_is_told_to_everybody(house: House) -
     database.close()
     home.open()
     assert home.call("installation show", "ann")["alarm"]["code"].startswith("journal.")
+
+
+def test_a_claim_without_a_result_is_shown_once_it_is_older_than_a_lease(house: House) -> None:
+    home = house(LAMP)
+    home.set_up()
+    requested = f.DeploymentRequested(
+        deployment=1,
+        environment="dev",
+        purpose="deploy",
+        release=digest_of(b"r"),
+        release_version="1.0.0",
+        plan=digest_of(b"p"),
+        steps=("a",),
+        requester="ann",
+        approvals_needed=1,
+    )
+    claimed = f.StepClaimed(deployment=1, environment="dev", step="a", worker="dead")
+    log = home.installation.log
+    log.transact(lambda w: [draft(requested), draft(claimed)], home.installation.runner, "test")
+    assert home.call("journal orphans", "ann")["orphans"] == []
+    home.clock.ahead_ms += 31_000
+    (found,) = home.call("journal orphans", "ann")["orphans"]
+    assert (found["step"], found["worker"], found["age_seconds"]) == ("a", "dead", 31)
+    assert home.call("journal orphans", "ann", seconds=60)["orphans"] == []
+    report = home.call("journal verify", "ann")["report"]
+    assert (report["ok"], report["orphans"]) == (True, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from surefoot.core import facts as f
@@ -12,6 +13,8 @@ from surefoot.core.plan import PlannedStep
 from surefoot.core.target import Outcome, Step, Token
 from surefoot.core.world import Deployment, World
 from surefoot.engine.effects import TRIES_MAX, judge
+from surefoot.testing.claims import Claims
+from surefoot.testing.fake_target import FakeTarget
 from surefoot.testing.history import History
 from surefoot.testing.simulator import ENVIRONMENT, Node
 from surefoot.testing.simulator_product import WAVES, person
@@ -213,3 +216,42 @@ def test_waves_are_judged_by_sealed_counters(
     found = judge(world, deployment, planned)
     assert found.status == status, found.reason
     assert found.reason
+
+
+def test_what_a_target_is_handed_proves_its_claim_and_a_claim_of_another_act_does_not(
+    node: Node,
+) -> None:
+    until(node, "start-api")
+    seen: list[tuple[Step, Token]] = []
+    fake = node.targets["process"]
+
+    class Watched:
+        def apply(self, step: Step, token: Token) -> Outcome:
+            seen.append((step, token))
+            return fake.apply(step, token)
+
+        def observe(self) -> object:
+            return fake.observe()
+
+    node.targets["process"] = Watched()  # type: ignore[assignment]
+    node.advance(2)
+    ((step, token),) = seen
+    assert token.intent is not None and token.intent.index == token.fence
+    (entry,) = node.log.entries(token.fence, 1)
+    assert entry.raw == token.intent.entry and entry.body["act"] == step.digest()
+    other = msgspec.structs.replace(step, summary="something else")
+    with pytest.raises(Refused) as refused:
+        fake.apply(other, token)
+    assert refused.value.code == "target.intent.differs"
+    assert node.drive(2) == "succeeded"
+
+
+def test_a_target_under_another_key_does_nothing_and_raises_the_alarm(node: Node) -> None:
+    until(node, "start-api")
+    path = node.folder / "targets" / "process.json"
+    before = path.read_bytes()
+    node.targets["process"] = FakeTarget(path, Claims(ENVIRONMENT).interlock())
+    node.advance(2)
+    assert path.read_bytes() == before
+    assert node.log.read(lambda w: w.tallies["alarms"].by_code) == {"target.intent.unproved": 1}
+    assert node.drive(2) == "stopped" or node.status(2) in ("returned", "failed")

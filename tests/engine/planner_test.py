@@ -15,6 +15,7 @@ from surefoot.core.plan import Plan, Settings, decode, phase_of
 from surefoot.core.target import Observation, Plain, Step
 from surefoot.core.world import ComponentState, Environment
 from surefoot.engine.planner import Wanted, make_plan
+from surefoot.testing.claims import Claims
 from surefoot.testing.fake_target import FakeTarget
 from surefoot.testing.simulator_product import manifest_of
 
@@ -101,7 +102,7 @@ def wanted(**changes: object) -> Wanted:
 
 
 def make(folder: Path, **changes: object) -> Plan:
-    target = FakeTarget(folder / "process.json")
+    target = FakeTarget(folder / "process.json", Claims().interlock())
     seen = {"process": target.observe()}
     # As if the release before ran: so that there is something to drain.
     seen["process"] = Observation(

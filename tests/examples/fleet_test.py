@@ -15,7 +15,8 @@ import msgspec
 import pytest
 import thermostat_product as product
 
-from surefoot.core.target import Outcome, Plain, Token
+from surefoot.core.target import Outcome, Plain
+from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 
 ENV = "production"
@@ -53,7 +54,7 @@ class Fleet:
         self.fence += 1
         step = self.target.plan(desired, msgspec.structs.replace(self.target.observe(), stable={}))
         chosen = msgspec.structs.replace(step[0], action=action or step[0].action)
-        token = Token(operation=f"{desired['deployment']}/{action}", fence=self.fence)
+        token = Claims(ENV).token(chosen, f"{desired['deployment']}/{action or 'wave'}", self.fence)
         return self.target.apply(chosen, token)
 
     def wait(self, wave: str, **states: int) -> None:

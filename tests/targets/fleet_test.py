@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from surefoot.core.errors import Refused
-from surefoot.core.target import Plain, Step, Token
+from surefoot.core.target import Plain, Step
 from surefoot.store.database import statement
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
+from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse
 from surefoot.testing.target_conformance import TargetConformance
 
@@ -24,6 +25,7 @@ class FleetCase:
 
     def __init__(self, folder: Path) -> None:
         self.house = DeviceHouse(folder)
+        self.claims = Claims(ENV)
         self.house.enrol(ENV, *(f"d{n}" for n in range(20)))
         self.desired = self._desired(1, "1.0.0")
         self.other = self._desired(2, "1.1.0")
@@ -45,7 +47,7 @@ class FleetCase:
 
     def bad_steps(self) -> Sequence[Step]:
         good = self.open().plan(self.desired, self.open().observe().__class__(target="fleet"))[0]
-        broken = [{}, {"wave": "one"}, {"firmware": 1}, {"policy": []}, {"percent": None}]
+        broken = [{}, {"wave": "one"}, {"firmware": 1}, {"policy": []}, {"percent": "all"}]
         return [
             msgspec.structs.replace(good, arguments={**good.arguments, **change} if change else {})
             for change in broken
@@ -86,16 +88,16 @@ def test_a_step_a_wave_and_why_it_cannot_be_undone(case: FleetCase) -> None:
 def test_a_rollout_that_ended_half_way_is_planned_again(case: FleetCase) -> None:
     target = case.open()
     steps = target.plan(case.desired, target.observe())
-    target.apply(steps[0], Token(operation="1/one", fence=1))
+    target.apply(steps[0], case.claims.token(steps[0], "1/one", 1))
     assert len(target.plan(case.desired, target.observe())) == 2
-    target.apply(steps[1], Token(operation="1/two", fence=2))
+    target.apply(steps[1], case.claims.token(steps[1], "1/two", 2))
     assert target.plan(case.desired, target.observe()) == ()
 
 
 def test_what_devices_do_is_volatile(case: FleetCase) -> None:
     target = case.open()
     steps = target.plan(case.desired, target.observe())
-    target.apply(steps[0], Token(operation="1/one", fence=1))
+    target.apply(steps[0], case.claims.token(steps[0], "1/one", 1))
     look = target.observe()
     assert look.volatile["states"] == {"0": {"assigned": 2}}
     assert look.stable["assignments/version"] == "1.0.0"
@@ -104,9 +106,9 @@ def test_what_devices_do_is_volatile(case: FleetCase) -> None:
 def test_without_an_earlier_firmware_a_return_withdraws_only(case: FleetCase) -> None:
     target = case.open()
     step = target.plan(case.desired, target.observe())[0]
-    target.apply(step, Token(operation="1/one", fence=1))
+    target.apply(step, case.claims.token(step, "1/one", 1))
     undo = msgspec.structs.replace(step, action="return_devices")
-    outcome = target.apply(undo, Token(operation="1/undo", fence=2))
+    outcome = target.apply(undo, case.claims.token(undo, "1/undo", 2))
     assert outcome.figures == {"withdrawn": 2, "cancelling": 0}
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from surefoot.core.governance import WavePolicy
 from surefoot.core.rollout import judge_return, judge_wave
-from surefoot.core.target import Step, Token
+from surefoot.core.target import Step
+from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.device_simulator import Run, SimulatedDevice, Summary, run_simulation
 
@@ -54,7 +55,7 @@ class Campaign:
     def apply(self, step: Step, action: str) -> None:
         self._fence += 1
         step = msgspec.structs.replace(step, id=f"{step.id}-{action}", action=action)
-        token = Token(operation=f"41/{step.id}", fence=self._fence)
+        token = Claims(ENV).token(step, f"41/{step.id}", self._fence)
         outcome = self.fleet.apply(step, token)
         assert self.fleet.apply(step, token) == outcome
 

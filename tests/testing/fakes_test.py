@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from surefoot.core.gate import Finding, Gate
-from surefoot.core.target import Outcome, Plain, Step, Token
+from surefoot.core.target import Outcome, Plain, Step
+from surefoot.testing.claims import Claims
 from surefoot.testing.fake_gate import FakeGate, read_runs
 from surefoot.testing.fake_target import FakeTarget, read_world
 from surefoot.testing.gate_conformance import GateConformance
@@ -21,9 +22,10 @@ class FakeTargetCase:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "world.json"
+        self.claims = Claims()
 
     def open(self) -> FakeTarget:
-        return FakeTarget(self.path)
+        return FakeTarget(self.path, self.claims.interlock())
 
     def bad_steps(self) -> Sequence[Step]:
         return [
@@ -66,21 +68,22 @@ def test_a_fault_at_either_side_leaves_one_effect(tmp_path: Path, place: str) ->
     case = FakeTargetCase(tmp_path)
     step = case.open().plan(case.desired, case.open().observe())[0]
     with pytest.raises(Crash):
-        FakeTarget(case.path, fault=fault).apply(step, Token(operation="o", fence=1))
-    outcome = case.open().apply(step, Token(operation="o", fence=2))
+        target = FakeTarget(case.path, case.claims.interlock(), fault=fault)
+        target.apply(step, case.claims.token(step, "1/o", 1))
+    outcome = case.open().apply(step, case.claims.token(step, "1/o", 2))
     assert outcome.status == "done"
     assert read_world(case.path).effects == [
-        ("o", "start", "api", 1 if place == "act:after" else 2)
+        ("1/o", "start", "api", 1 if place == "act:after" else 2)
     ]
 
 
 def test_an_unhealthy_component_fails_its_check(tmp_path: Path) -> None:
     case = FakeTargetCase(tmp_path)
-    target = FakeTarget(case.path, unhealthy=frozenset({"api"}))
+    target = FakeTarget(case.path, case.claims.interlock(), unhealthy=frozenset({"api"}))
     step = Step(
         id="c", target="process", action="check", component="api", arguments={"generation": "g"}
     )
-    outcome = target.apply(step, Token(operation="o", fence=1))
+    outcome = target.apply(step, case.claims.token(step, "1/o", 1))
     assert outcome == Outcome(status="failed", reason="api is unhealthy")
 
 

@@ -10,7 +10,9 @@ import msgspec
 from surefoot.app.facade import App
 from surefoot.app.moment import parse_moment, shown
 from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.orphan import shown_orphans
 from surefoot.app.planning import Ask, plan_for
+from surefoot.app.standing import shown_steps
 from surefoot.core import deployment as deployments
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
@@ -215,7 +217,6 @@ def _progress(app: App, deployment: Deployment, plan: Plan) -> Plain:
         return waiting, policy.eligible_approvers(world, deployment), missing, waves
 
     waiting, eligible, missing, waves = app.read(live)
-    shown_steps = {p.step.id: p.step for p in plan.steps}
     return {
         "waiting_for": waiting,
         "eligible": list(eligible),
@@ -235,22 +236,8 @@ def _progress(app: App, deployment: Deployment, plan: Plan) -> Plain:
             }
             for a in deployment.approvals
         ],
-        "steps": [
-            {
-                "id": s.id,
-                "status": s.status,
-                "cause": s.cause,
-                "undo": s.undo,
-                "claims": s.claims,
-                "worker": s.worker,
-                "figures": s.figures,
-                "summary": shown_steps[s.id].summary,
-                "action": shown_steps[s.id].action,
-                "reversible": shown_steps[s.id].reversible,
-                "why_irreversible": shown_steps[s.id].why_irreversible,
-            }
-            for s in deployment.steps.values()
-        ],
+        "steps": shown_steps(deployment, plan),
+        "orphans": [*shown_orphans(app, deployment.number)],
     }
 
 

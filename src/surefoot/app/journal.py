@@ -12,8 +12,10 @@ from surefoot.app.environments import summary_of
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.orphan import shown_orphans
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
+from surefoot.engine.loop import LEASE_SECONDS
 from surefoot.trust.entry import Entry
 
 
@@ -30,6 +32,10 @@ class PageArguments(Arguments, frozen=True, kw_only=True):
 
 class EntryArguments(Arguments, frozen=True, kw_only=True):
     index: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class OrphanArguments(Arguments, frozen=True, kw_only=True):
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = LEASE_SECONDS
 
 
 class WaitArguments(Arguments, frozen=True, kw_only=True):
@@ -117,6 +123,12 @@ def show_entry(app: App, request: Request, arguments: EntryArguments) -> Plain:
 def verify(app: App, request: Request, arguments: NoArguments) -> Plain:
     """Verify the whole journal again, trusting nothing that is kept beside it."""
     return {"report": app.verify_journal()}
+
+
+@operation("journal orphans", "GET", "/journal/orphans", OrphanArguments)
+def show_orphans(app: App, request: Request, arguments: OrphanArguments) -> Plain:
+    """Claims without a result, older than a lease: somebody may have acted, nobody said so."""
+    return {"orphans": [*shown_orphans(app, seconds=arguments.seconds)]}
 
 
 @operation("journal checkpoint", "GET", "/journal/checkpoint", NoArguments, public=True)

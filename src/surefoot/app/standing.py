@@ -12,7 +12,9 @@ from surefoot.app.operation import Request
 from surefoot.core import deployment as deployments
 from surefoot.core import policy
 from surefoot.core.errors import Refused
+from surefoot.core.plan import Plan
 from surefoot.core.target import Plain
+from surefoot.core.world import Deployment
 from surefoot.trust import canonical
 from surefoot.trust.entry import Entry
 
@@ -34,6 +36,27 @@ def standing(app: App, request: Request, number: int) -> Plain:
             raise
         return {"may_approve": False, "refusal": dict(refused.record())}
     return {"may_approve": True}
+
+
+def shown_steps(deployment: Deployment, plan: Plan) -> list[canonical.JSON]:
+    """Each step as it stands, with what the plan says of it."""
+    planned = {p.step.id: p.step for p in plan.steps}
+    return [
+        {
+            "id": s.id,
+            "status": s.status,
+            "cause": s.cause,
+            "undo": s.undo,
+            "claims": s.claims,
+            "worker": s.worker,
+            "figures": s.figures,
+            "summary": planned[s.id].summary,
+            "action": planned[s.id].action,
+            "reversible": planned[s.id].reversible,
+            "why_irreversible": planned[s.id].why_irreversible,
+        }
+        for s in deployment.steps.values()
+    ]
 
 
 def step_times(app: App, number: int) -> Plain:

@@ -20,7 +20,6 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     people,
     proof,
     releases,
-    root,
     upkeep,
 )
 from surefoot.app.facade import App
@@ -32,13 +31,11 @@ from surefoot.compose.folder import (
     checkpoint_path,
     load_settings,
     log_key,
-    log_keys,
     open_log,
     private_file,
     seed,
 )
 from surefoot.compose.gating import Gating
-from surefoot.compose.rooting import keep_root
 from surefoot.compose.signed import signed_acts
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services
@@ -46,6 +43,7 @@ from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
+from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
 from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
@@ -64,6 +62,7 @@ from surefoot.store.secret import SecretRows
 from surefoot.targets.database import DatabaseTarget
 from surefoot.targets.process import ProcessTarget
 from surefoot.trust.entry import Actor
+from surefoot.trust.note import verifiers
 
 _LOOK_MS = 2_000
 
@@ -83,8 +82,16 @@ class Installation:
         self.worker = randomness.token_hex(4)
         self.runner = Actor(type="machine", id=f"runner-{self.worker}", auth="process")
         self.secrets = self._secrets()
+        self.log_keys = verifiers(log_key(folder, self.settings))
         self.targeting = Targeting(
-            folder, self.log, self.database, self.blobs, self.registry, self.secrets, self.clock
+            folder,
+            self.log,
+            self.database,
+            self.blobs,
+            self.registry,
+            self.secrets,
+            self.clock,
+            self.log_keys,
         )
         self.gating = Gating(
             folder, self.settings, self.blobs, self.log, self.clock.now_ms, self.targets
@@ -104,7 +111,11 @@ class Installation:
         if not self.settings.store:
             # SQLite's folder is locked by this process: whoever held a lease before is dead.
             leases.clear()
-        self.engine = Engine(
+        self.engine = self._engine(leases)
+        self.desk = self._desk()
+
+    def _engine(self, leases: Leases) -> Engine:
+        return Engine(
             self.log,
             self.effects,
             leases,
@@ -114,10 +125,13 @@ class Installation:
             beat_seconds=self.settings.heartbeat_seconds,
             lease_seconds=self.settings.lease_seconds,
         )
-        self.desk = DeviceDesk(
+
+    def _desk(self) -> DeviceDesk:
+        return DeviceDesk(
             self.registry,
             self.blobs,
             self.clock.now_ms,
+            may_offer=DeviceAuthority(self.registry, self.log_keys).may_offer,
             sleep_seconds=lambda environment: self.settings.poll_seconds,
         )
 
@@ -149,7 +163,6 @@ class Installation:
             addresses=self.addresses,
             secrets_prepare=self.prepare_secrets,
             verify_journal=self.verify,
-            keep_root=partial(keep_root, self.folder),
         )
 
     # -- targets ----------------------------------------------------------------------------------
@@ -259,7 +272,7 @@ class Installation:
         """Verify the whole journal, with a replay of every fact."""
         report = verify_live(
             self.database,
-            log_keys(self.folder, self.settings),
+            log_key(self.folder, self.settings),
             checkpoint_path(self.folder, self.settings),
             make_world=new_world,
             signed=signed_acts(self.blobs),

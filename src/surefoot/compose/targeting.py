@@ -2,7 +2,8 @@
 
 A PostgreSQL address may hold `{environment}`, so that a clone gets a database of its own. The
 password is a secret of the environment, opened with the first connection of a process and again
-when it has a new version.
+when it has a new version. Every target is made with the log's keys, and acts on nothing but a claim
+that a checkpoint under one of them holds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from surefoot.core.errors import Refused
+from surefoot.core.interlock import Interlock
 from surefoot.core.target import Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
@@ -27,6 +29,7 @@ from surefoot.targets.database.sqlite import SqliteDriver
 from surefoot.targets.fleet import FleetTarget
 from surefoot.targets.process import ProcessTarget
 from surefoot.trust.digest import Digest
+from surefoot.trust.note import VerifierKey
 
 
 class Targeting:
@@ -41,6 +44,7 @@ class Targeting:
         registry: DeviceRegistry,
         secrets: EmbeddedSecrets,
         clock: SystemClock,
+        log_keys: tuple[VerifierKey, ...],
     ) -> None:
         self._folder = folder
         self._log = log
@@ -49,6 +53,7 @@ class Targeting:
         self._registry = registry
         self._secrets = secrets
         self._clock = clock
+        self._log_keys = log_keys
         self._made: dict[str, tuple[str, Mapping[str, Target]]] = {}
 
     def of(self, environment: str) -> Mapping[str, Target]:
@@ -75,6 +80,7 @@ class Targeting:
 
     def _make(self, environment: str, declared: Environment) -> Mapping[str, Target]:
         folder = self._folder / "targets" / environment
+        interlock = Interlock(environment, self._log_keys)
         made: dict[str, Target] = {}
         for name, database in declared.targets.databases.items():
             made[f"database:{name}"] = DatabaseTarget(
@@ -82,16 +88,26 @@ class Targeting:
                 self._driver(folder, environment, name, database),
                 self._blobs,
                 folder / "database" / name,
+                interlock=interlock,
                 now_ms=self._clock.now_ms,
                 random=self._clock.token,
             )
         if declared.targets.process is not None:
             made["process"] = ProcessTarget(
-                folder / "process", environment, self._blobs, self._secrets, self._clock.now_ms
+                folder / "process",
+                environment,
+                self._blobs,
+                self._secrets,
+                self._clock.now_ms,
+                interlock=interlock,
             )
         if declared.targets.fleet is not None:
             made["fleet"] = FleetTarget(
-                environment, self._database, self._registry, self._clock.now_ms
+                environment,
+                self._database,
+                self._registry,
+                self._clock.now_ms,
+                interlock=interlock,
             )
         return made
 

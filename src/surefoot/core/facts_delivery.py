@@ -48,12 +48,17 @@ class DeploymentVoided(Fact, frozen=True, kw_only=True):
 
 
 class StepClaimed(Fact, frozen=True, kw_only=True):
-    """A worker is about to act. Written and signed before the act; its index is the fence."""
+    """A worker is about to act. Written and signed before the act; its index is the fence.
+
+    `act` is the digest of the step that will be carried out (the undoing one with `undo`): the
+    actor compares it with what it is told to do. Empty in claims from before actors compared.
+    """
 
     deployment: int
     environment: str
     step: str
     worker: str
+    act: str = ""
     undo: bool = False
     takeover: bool = False
 

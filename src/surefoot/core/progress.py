@@ -18,7 +18,7 @@ from surefoot.core import facts as f
 from surefoot.core.deployment import approvals_missing, find
 from surefoot.core.errors import Refused
 from surefoot.core.plan import ComponentAfter, Plan, PlannedStep, check_parent, phase_of
-from surefoot.core.target import Plain
+from surefoot.core.target import Plain, Step
 from surefoot.core.world import Deployment, World
 from surefoot.trust.digest import Digest
 
@@ -147,6 +147,12 @@ def _all(scope: set[str], plan: Plan) -> bool:
     return len(scope) == len(plan.steps)
 
 
+def step_of(plan: Plan, found: Next) -> Step:
+    """The act that is next: the step itself, or what undoes it."""
+    planned = plan.planned(found.step)
+    return planned.undo if found.undo and planned.undo else planned.step
+
+
 def check_still(world: World, plan: Plan, found: Next, now_ms: int, judge: JudgeWave) -> None:
     """Refuse when what was found to be next no longer is."""
     again = next_effect(world, plan, now_ms, judge)
@@ -173,6 +179,7 @@ def claim(
             environment=plan.environment,
             step=found.step,
             worker=worker,
+            act=step_of(plan, found).digest(),
             undo=found.undo,
             takeover=found.takeover,
         )

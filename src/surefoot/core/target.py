@@ -1,13 +1,17 @@
 """The contract of a target: something that a deployment changes.
 
 A target observes, plans and applies. `plan` is pure; `apply` is the only thing that changes the
-outside world, and it is called only after the claim of its step is in a signed checkpoint.
+outside world, and before it touches anything it verifies, with the log's keys that it was made
+with, that the claim of exactly this step is in a signed checkpoint (`core.interlock`).
 
 Durability: when `apply` returns, its effect and its receipt survive a crash of the machine.
 Repeatability: `apply` with an operation already finished answers from the receipt, changing
 nothing. After a crash between effect and receipt it looks first and finishes what is missing.
 Concurrency: two callers may race; the one with the older fence is refused with
 `Refused("target.fence.moved")`, also after the newer one has finished.
+Log before act: a token without that proof, or with one of another step, deployment or environment,
+is refused with `target.intent.missing` or `target.intent.differs`; a proof that does not verify is
+`Corrupt("target.intent.unproved")`. Then nothing has been touched, not even the fence.
 Errors: `Refused` for bad input (nothing changed), `Failed` for the outside world; an expected bad
 result (a health check that fails) is an `Outcome` with status "failed", not an exception.
 Retries: only the engine retries, under the same operation and a newer fence.
@@ -23,6 +27,7 @@ import msgspec
 
 from surefoot.trust import canonical
 from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.intent import Intent
 
 Plain = dict[str, canonical.JSON]
 
@@ -46,11 +51,13 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """Right to act once: `operation` names the act for ever, `fence` grows with every claim.
 
-    The fence is the journal position of the claim; the operation is `deployment/step/attempt`.
+    The fence is the journal position of the claim; the operation is `deployment/step`. `intent`
+    proves the claim to the target, which acts on nothing without it.
     """
 
     operation: str
     fence: int
+    intent: Intent | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +72,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     reversible: bool = True
     why_irreversible: str = ""
+
+    def digest(self) -> Digest:
+        """Digest over every field: what a claim names and an actor compares."""
+        return digest_of(canonical.encode(msgspec.to_builtins(self)))
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 Keeps: a poll never writes a row ("last seen" is flushed in batches); a report is durable before
 it is answered, and reports that arrive together share one transaction; what another thread or
-process assigned is seen at the next refresh, by change number. Does not: decide what a report
+process assigned is seen at the next refresh, by change number; nothing is offered without the proof
+of its claim (`engine.device_authority`). Does not: decide what a report
 means (`core.device`) or speak HTTP. Loop-bound: call everything from one event loop.
 A crash loses at most the last-seen times of one second.
 """
@@ -60,6 +61,7 @@ class DeviceDesk:
         blobs: Blobs,
         now_ms: Callable[[], int],
         *,
+        may_offer: Callable[[DeskRow], bool],
         sleep_seconds: Callable[[str], int] = lambda environment: 300,
         refresh_seconds: float = 0.25,
         flush_seconds: float = 1.0,
@@ -67,6 +69,7 @@ class DeviceDesk:
         self._registry = registry
         self._blobs = blobs
         self._now_ms = now_ms
+        self._may_offer = may_offer
         self._sleep_seconds = sleep_seconds
         self._refresh_seconds = refresh_seconds
         self._flush_seconds = flush_seconds
@@ -112,7 +115,7 @@ class DeviceDesk:
             if found is not None and found.number == row.number:
                 del seats[row.device]
             return
-        offered = row.state in OPEN
+        offered = row.state in OPEN and (row.cancelling or self._may_offer(row))
         poll = Poll(
             sleep_seconds=_spread(self._sleep_seconds(row.environment), row.device),
             action=row.action if offered and not row.cancelling else 0,
@@ -125,26 +128,19 @@ class DeviceDesk:
         )
 
     def _seat(self, environment: str, device: str) -> Seat | None:
-        # Environments are mostly asked for as they are kept: folding the name is the exception.
-        seats = self._seats.get(environment) or self._seats.get(environment.casefold())
+        seats = self._seats.get(environment.casefold())
         return seats.get(device) if seats else None
 
     def admit(self, environment: str, device: str, token: str) -> bool:
         """Whether the token is this device's."""
         seat = self._seat(environment, device)
-        return _is_of(seat, token.encode("utf-8", "surrogatepass")) and seat is not None
+        found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        same = hmac.compare_digest(found, seat.token_hash if seat else _NO_HASH)
+        return same and seat is not None
 
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now; notes that it was seen."""
         seat = self._must(environment, device)
-        self._seen[seat.number] = self._now_ms()
-        return seat.poll
-
-    def admitted_poll(self, environment: str, device: str, token: bytes) -> Poll | None:
-        """`admit` and `poll` at once; None, and nothing noted, when the token is not right."""
-        seat = self._seat(environment, device)
-        if not _is_of(seat, token) or seat is None:
-            return None
         self._seen[seat.number] = self._now_ms()
         return seat.poll
 
@@ -283,12 +279,6 @@ class DeviceDesk:
                 await work()
             except SurefootError as error:
                 _log.error("device desk: %s", error)
-
-
-def _is_of(seat: Seat | None, token: bytes) -> bool:
-    """Compare as long for a device that is not there."""
-    found = hashlib.sha256(token).digest()
-    return hmac.compare_digest(found, seat.token_hash if seat else _NO_HASH)
 
 
 def _spread(seconds: int, device: str) -> int:

@@ -132,8 +132,7 @@ class Effects:
         return found
 
     def _act(self, plan: Plan, found: progress.Next, *, first: bool) -> None:
-        planned = plan.planned(found.step)
-        step = planned.undo if found.undo and planned.undo else planned.step
+        step = progress.step_of(plan, found)
         if first and not self._parent_holds(plan):
             return
         if found.takeover and step.action not in self._gates:
@@ -185,7 +184,11 @@ class Effects:
         self, plan: Plan, step: Step, receipt: Receipt
     ) -> tuple[Outcome, list[f.AlarmRaised]]:
         """The act's outcome; what disagrees with its digest fails the step and is an alarm."""
-        token = Token(operation=f"{plan.deployment}/{step.id}", fence=receipt.first)
+        token = Token(
+            operation=f"{plan.deployment}/{step.id}",
+            fence=receipt.first,
+            intent=self._log.intent(receipt),
+        )
         gate = self._gates.get(step.action)
         for attempt in range(1, TRIES_MAX + 1):
             try:

@@ -29,6 +29,7 @@ from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
 from surefoot.trust.chain import Chain
 from surefoot.trust.entry import Actor, Draft, Entry, Seal
+from surefoot.trust.intent import Intent
 from surefoot.trust.note import Checkpoint
 
 __all__ = ["Folding", "Log", "Receipt"]
@@ -139,6 +140,20 @@ class Log(History, Generic[W]):
         """
         with self._mutex:
             return question(self._sound().chain)
+
+    def intent(self, receipt: Receipt) -> Intent:
+        """The batch's first entry with its proof, for an actor who verifies it before acting.
+
+        Raises the alarm of a journal that is not sound.
+        """
+        (entry,) = self.entries(receipt.first, 1)
+        path = self.prove(lambda chain: chain.tree.inclusion(receipt.first, receipt.size))
+        return Intent(
+            entry=entry.raw,
+            index=receipt.first,
+            path=tuple(path),
+            checkpoint=receipt.checkpoint,
+        )
 
     def size(self) -> int:
         """Leaves in the tree, seals included."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from surefoot.core.errors import Corrupt
+from surefoot.core.orphan import OpenClaims
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource, ExportSource, Row, Source
 from surefoot.store.database import Database
@@ -50,7 +51,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was verified. `problems` is empty when all is well; the first is the first bad thing."""
+    """What was verified. `problems` is empty when all is well; the first is the first bad thing.
+
+    `orphans` counts claims without a result, those of acts under way included: no fault of the
+    journal, but somebody may have acted and nobody said what came of it.
+    """
 
     origin: str
     size: int
@@ -62,6 +67,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_size: int
     replayed: bool
     signatures: int = 0
+    orphans: int = 0
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -140,6 +146,7 @@ class _Verification:
         self._problems: list[Problem] = []
         self._batch: list[Entry] = []
         self._entries = self._seals = 0
+        self._claims = OpenClaims()
         self._whole = True
         self._head: tuple[int, str] | None = None
 
@@ -167,6 +174,7 @@ class _Verification:
             checkpoint_size=newest.size if newest else 0,
             replayed=self._world is not None,
             signatures=self._signatures,
+            orphans=len(self._claims),
             problems=tuple(self._problems),
         )
 
@@ -209,6 +217,7 @@ class _Verification:
             self._fold()
             return
         self._entries += 1
+        self._claims.add(leaf.kind, leaf.body)
         if leaf.state not in self._states:
             self._states[leaf.state] = self._intact(leaf)
         if self._world is not None:

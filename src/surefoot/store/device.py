@@ -63,6 +63,9 @@ class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     action: int
     state: str
     cancelling: bool
+    deployment: int = 0
+    wave: str = ""
+    firmware: str = ""
 
 
 class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
@@ -214,6 +217,14 @@ class DeviceRegistry:
             messages=tuple(line[0] for line in found),
         )
 
+    def claim(self, environment: str, deployment: int, wave: str) -> bytes:
+        """A wave's step with the proof of its claim, as the fleet target kept it; or nothing."""
+        with self._database.read() as session:
+            row = session.row(
+                "device.claim", environment=environment, deployment=deployment, wave=wave
+            )
+        return bytes(row[0]) if row else b""
+
     def page(self, environment: str, after: str = "", limit: int = 100) -> list[DeviceSummary]:
         """Devices by name from `after` on, at most 1,000."""
         with self._database.read() as session:
@@ -265,6 +276,7 @@ def _desk_row(row: Row) -> DeskRow:
         bool(row[7]),
         *row[8:10],
         bool(row[10]),
+        *row[11:],
     )
     return DeskRow(*values)
 

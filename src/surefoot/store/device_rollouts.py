@@ -59,8 +59,11 @@ class DeviceRollouts:
         self._environment = environment
         self._now_ms = now_ms
 
-    def assign(self, wave: Wave, token: Token) -> Outcome:
-        """Give the wave's devices their action. Newcomers below the share are taken along."""
+    def assign(self, wave: Wave, token: Token, claimed: bytes = b"") -> Outcome:
+        """Give the wave's devices their action. Newcomers below the share are taken along.
+
+        `claimed` is the step with the proof of its claim, for the device door.
+        """
 
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             self._start(session, wave)
@@ -77,6 +80,7 @@ class DeviceRollouts:
                 _take_over(ledger, device)
                 ledger.assign(device, task)
             ledger.open_wave(self._environment, task)
+            self._keep(session, task, claimed)
             if wave.percent == 100:
                 self._end(session, wave.deployment, "complete")
             return Outcome(status="done", figures={"assigned": len(chosen), "unfit": unfit})
@@ -121,7 +125,7 @@ class DeviceRollouts:
 
         return self._once(token, act)
 
-    def return_devices(self, back: Return, token: Token) -> Outcome:
+    def return_devices(self, back: Return, token: Token, claimed: bytes = b"") -> Outcome:
         """Bring devices that moved, failed or may have moved back; withdraw the rest.
 
         A device whose attributes already show the earlier version is returned at once.
@@ -141,6 +145,7 @@ class DeviceRollouts:
             for device, action in self._current(session, ledger, back.deployment):
                 figures[_bring_back(ledger, device, action, task)] += 1
             ledger.open_wave(self._environment, task)
+            self._keep(session, task, claimed)
             self._end(session, back.deployment, "returned")
             return Outcome(status="done", figures=dict(figures))
 
@@ -179,6 +184,15 @@ class DeviceRollouts:
             "device.in_rollout", environment=self._environment, deployment=deployment
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def _keep(self, session: Session, task: Task, claimed: bytes) -> None:
+        session.run(
+            "device.insert_claim",
+            environment=self._environment,
+            deployment=task.deployment,
+            wave=task.wave,
+            record=claimed,
+        )
 
     def _end(self, session: Session, deployment: int, status: str) -> None:
         session.run(

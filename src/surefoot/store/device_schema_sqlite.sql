@@ -109,6 +109,15 @@ CREATE TABLE IF NOT EXISTS device_fences (
     fence        INTEGER NOT NULL
 );
 
+-- The step of a wave with the proof of its claim: the door verifies it before it offers.
+CREATE TABLE IF NOT EXISTS device_claims (
+    environment  TEXT NOT NULL,
+    deployment   INTEGER NOT NULL,
+    wave         TEXT NOT NULL,
+    record       BLOB NOT NULL,
+    PRIMARY KEY (environment, deployment, wave)
+);
+
 CREATE TABLE IF NOT EXISTS device_receipts (
     environment  TEXT NOT NULL,
     operation    TEXT NOT NULL,

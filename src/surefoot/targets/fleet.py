@@ -1,7 +1,8 @@
 """The fleet target: the devices of one environment, moved to a firmware in waves.
 
-Keeps: `apply` assigns and returns at once, the engine waits for sealed counters; fence, receipt
-and assignment are one transaction; what moves by itself (states, versions) is volatile, so it
+Keeps: `apply` assigns and returns at once, the engine waits for sealed counters; fence, receipt,
+assignment and the proof of its claim, which the device door verifies again before it offers
+anything, are one transaction; what moves by itself (states, versions) is volatile, so it
 never voids a plan. Does not: judge a wave (`core.rollout`) or talk to devices (the device door).
 
 Desired, from a release: `deployment` (number), `release` (digest), `component` (name),
@@ -19,6 +20,7 @@ import msgspec
 
 from surefoot.core.errors import Refused
 from surefoot.core.governance import WavePolicy
+from surefoot.core.interlock import Interlock, encode_claimed
 from surefoot.core.offer import Firmware
 from surefoot.core.rollout import check_policy, check_waves
 from surefoot.core.target import Capabilities, Observation, Outcome, Plain, Step, Token
@@ -79,10 +81,12 @@ class FleetTarget:
         registry: DeviceRegistry,
         now_ms: Callable[[], int],
         *,
+        interlock: Interlock,
         name: str = "fleet",
     ) -> None:
         self._environment = environment
         self._registry = registry
+        self._interlock = interlock
         self._name = name
         self._rollouts = DeviceRollouts(database, environment, now_ms)
 
@@ -154,15 +158,17 @@ class FleetTarget:
 
     def apply(self, step: Step, token: Token) -> Outcome:
         """Assign a wave, stop a rollout, or return its devices; never waits for a device."""
+        self._interlock.check(step, token)
         wanted = _convert(step.arguments, WaveArguments, f"step {step.id}")
         if step.action == "wave":
-            return self._rollouts.assign(_wave(wanted), token)
+            return self._rollouts.assign(_wave(wanted), token, encode_claimed(step, token))
         if step.action == "stop_rollout" or (
             step.action == "return_devices" and wanted.previous is None
         ):
             return self._rollouts.stop(wanted.deployment, token)
         if step.action == "return_devices":
-            return self._rollouts.return_devices(_return(wanted), token)
+            claimed = encode_claimed(step, token)
+            return self._rollouts.return_devices(_return(wanted), token, claimed)
         raise Refused(
             "fleet.action.unknown",
             f"step {step.id}",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from surefoot.core.errors import Failed, Refused
+from surefoot.core.interlock import Interlock
 from surefoot.core.target import (
     Blobs,
     Capabilities,
@@ -74,12 +75,15 @@ class ProcessTarget:
         blobs: Blobs,
         opener: Opener,
         now_ms: Callable[[], int],
+        *,
+        interlock: Interlock,
     ) -> None:
         self._folder = folder
         self._environment = environment
         self._blobs = blobs
         self._opener = opener
         self._now_ms = now_ms
+        self._interlock = interlock
         self._receipts = Receipts(folder / "receipts.json")
 
     @property
@@ -105,6 +109,7 @@ class ProcessTarget:
 
     def apply(self, step: Step, token: Token) -> Outcome:
         """Act, or answer from the receipt. See the contract."""
+        self._interlock.check(step, token)
         act = self._act(step)
         with self._receipts.admit(token) as receipt:
             if receipt is not None:

@@ -15,20 +15,25 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
 from surefoot.core.offer import Firmware
+from surefoot.core.target import Outcome, Plain, Step
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.engine.clock import SystemClock
+from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.database import Database
 from surefoot.store.device import DeviceRegistry, NewDevice
 from surefoot.store.device_batches import Batch, DeviceBatches
+from surefoot.store.device_rollouts import Wave
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
+from surefoot.testing.claims import Claims
 
 _START_SECONDS = 20
 
@@ -53,11 +58,21 @@ class DeviceHouse:
         self.registry = DeviceRegistry(self.database, self.now_ms)
         self.batches = DeviceBatches(self.database)
         self.books = FleetBooks(self.registry, self.batches, self.blobs)
+        self.keys = (Claims().signer.verifier,)
         self.sealed: list[Batch] = []
 
     def fleet(self, environment: str) -> FleetTarget:
         """The fleet target of an environment."""
-        return FleetTarget(environment, self.database, self.registry, self.now_ms)
+        lock = Claims(environment).interlock()
+        return FleetTarget(environment, self.database, self.registry, self.now_ms, interlock=lock)
+
+    def assign(self, environment: str, wave: Wave, fence: int = 1) -> Outcome:
+        """Assign a wave as the engine would: under a claim of its step."""
+        arguments: Plain = msgspec.to_builtins(wave)
+        step = Step(id="wave", target="fleet", action="wave", arguments=arguments)
+        step.arguments["policy"] = {"deadline_seconds": wave.deadline_seconds}
+        token = Claims(environment).token(step, f"{wave.deployment}/wave-{wave.wave}", fence)
+        return self.fleet(environment).apply(step, token)
 
     def desk(self, sleep_seconds: int = 1) -> DeviceDesk:
         """A desk over this registry; start it in the loop that uses it."""
@@ -65,6 +80,7 @@ class DeviceHouse:
             self.registry,
             self.blobs,
             self.now_ms,
+            may_offer=DeviceAuthority(self.registry, self.keys).may_offer,
             sleep_seconds=lambda environment: sleep_seconds,
             refresh_seconds=0.05,
         )
@@ -125,15 +141,12 @@ class DoorServer:
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options
         )
-        self._loop_factory = config.get_loop_factory()
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.url = ""
 
     def _run(self) -> None:
-        # As `doors.serve` does: the loop that the configuration names, which is uvloop.
-        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
-            runner.run(self._server.serve())
+        asyncio.run(self._server.serve())
 
     def __enter__(self) -> DoorServer:
         self._thread.start()

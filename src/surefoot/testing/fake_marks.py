@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from surefoot.core.errors import Refused
+from surefoot.core.interlock import Interlock
 from surefoot.core.target import Capabilities, Observation, Outcome, Plain, Step, Token
 from surefoot.store.durable import write_durably
 from surefoot.targets.words import Receipts
@@ -44,12 +45,14 @@ class FakeMarks:
     def __init__(
         self,
         path: Path,
+        interlock: Interlock,
         *,
         name: str,
         fault: Callable[[str], None] = lambda place: None,
         broken: frozenset[str] = frozenset(),
     ) -> None:
         self._path = path
+        self._interlock = interlock
         self._name = name
         self._fault = fault
         self._broken = broken
@@ -72,6 +75,7 @@ class FakeMarks:
 
     def apply(self, step: Step, token: Token) -> Outcome:
         """Make the mark. See the contract."""
+        self._interlock.check(step, token)
         if step.action not in _ACTIONS:
             raise Refused(
                 "target.action.input", step.id, expected=", ".join(_ACTIONS), found=step.action

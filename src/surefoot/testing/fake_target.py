@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from surefoot.core.errors import Refused
+from surefoot.core.interlock import Interlock
 from surefoot.core.target import Capabilities, Observation, Outcome, Plain, Step, Token
 from surefoot.store.durable import write_durably
 from surefoot.targets.words import Receipts
@@ -59,12 +60,14 @@ class FakeTarget:
     def __init__(
         self,
         path: Path,
+        interlock: Interlock,
         *,
         name: str = "process",
         fault: Callable[[str], None] = _no_fault,
         unhealthy: frozenset[str] = frozenset(),
     ) -> None:
         self._path = path
+        self._interlock = interlock
         self._name = name
         self._fault = fault
         self._unhealthy = unhealthy
@@ -132,6 +135,7 @@ class FakeTarget:
 
     def apply(self, step: Step, token: Token) -> Outcome:
         """Act on the file. See the contract."""
+        self._interlock.check(step, token)
         _check(step)
         with self._receipts.admit(token) as receipt:
             if receipt is not None:

@@ -27,6 +27,7 @@ from surefoot.core import deployment as deployments
 from surefoot.core import facts as f
 from surefoot.core.errors import Failed, Refused
 from surefoot.core.fold import new_world
+from surefoot.core.interlock import Interlock
 from surefoot.core.progress import Next
 from surefoot.core.rollout import RETURN_WAVE
 from surefoot.core.target import Plain, Target
@@ -270,14 +271,15 @@ class Node:
 
 
 def _targets(folder: Path, scenario: str, fault: Callable[[str], None]) -> dict[str, Target]:
+    lock = Interlock(ENVIRONMENT, (KEY.verifier,))
     unhealthy = frozenset({"api"} if scenario == "unhealthy" else ())
     broken = frozenset({"main.contract"} if scenario == "contract" else ())
     return {
-        "process": FakeTarget(folder / "process.json", fault=fault, unhealthy=unhealthy),
+        "process": FakeTarget(folder / "process.json", lock, fault=fault, unhealthy=unhealthy),
         "database:main": FakeMarks(
-            folder / "database.json", name="database:main", fault=fault, broken=broken
+            folder / "database.json", lock, name="database:main", fault=fault, broken=broken
         ),
-        "fleet": FakeMarks(folder / "fleet.json", name="fleet", fault=fault),
+        "fleet": FakeMarks(folder / "fleet.json", lock, name="fleet", fault=fault),
     }
 
 

@@ -73,8 +73,7 @@ class Door:
             firmware=self.firmware,
             deadline_seconds=600,
         )
-        token = Token(operation=f"{self.deployment}/wave", fence=self.deployment)
-        self.rollouts.assign(wave, token)
+        self.house.assign(ENV, wave, self.deployment)
         newest = self.house.registry.page(ENV)[0].action
         for _ in range(100):
             if self.links().get("deploymentBase", "").endswith(f"/{newest}"):

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.core.target import Token
-from surefoot.store.device_rollouts import DeviceRollouts, Wave
+from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 
 ENV = "production"
@@ -142,8 +141,7 @@ def test_the_real_swupdate_installs_and_is_verified(
                 firmware=image,
                 deadline_seconds=600,
             )
-            rollouts = DeviceRollouts(house.database, ENV, house.now_ms)
-            rollouts.assign(wave, Token(operation="1/wave", fence=1))
+            house.assign(ENV, wave)
             installed = tmp_path / "installed.txt"
             begun = time.monotonic()
             while not (installed.exists() and installed.stat().st_size == 15_000):

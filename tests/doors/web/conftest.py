@@ -19,11 +19,13 @@ import uvicorn
 
 from surefoot import compose
 from surefoot.app.operation import OPERATIONS, Request
+from surefoot.compose.folder import log_signer
 from surefoot.compose.house import House
 from surefoot.core import manifest
 from surefoot.core.policy import Asker
-from surefoot.core.target import Step, Token
+from surefoot.core.target import Step
 from surefoot.doors.serve import bind_tcp
+from surefoot.testing.claims import Claims
 from surefoot.trust import canonical, envelope, sshsig
 from surefoot.trust.keys import PrivateKey, private_key, private_text
 
@@ -173,7 +175,8 @@ class Place:
         step = Step(id="end", target="process", action="remove", component="api")
         for name in ("dev", "staging", "production"):
             target = self.installation.targets(name)["process"]
-            target.apply(step, Token(operation=f"end/{name}", fence=2**40))
+            claims = Claims(name, log_signer(self.folder / "data", self.installation.settings))
+            target.apply(step, claims.token(step, f"1/end-{name}", 2**40))
         self.installation.close()
 
 

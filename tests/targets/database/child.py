@@ -16,11 +16,12 @@ from typing import Any
 
 import psycopg
 
-from surefoot.core.target import Step, Token
+from surefoot.core.target import Step
 from surefoot.targets.database import DatabaseTarget
 from surefoot.targets.database.postgres import PostgresDriver
 from surefoot.targets.database.sqlite import SqliteDriver
 from surefoot.targets.words import Receipts
+from surefoot.testing.claims import Claims
 
 
 class Blobs:
@@ -53,6 +54,7 @@ def work(plan: dict[str, Any]) -> None:
         driver,
         Blobs(Path(plan["blobs"])),  # type: ignore[arg-type]
         Path(plan["folder"]),
+        interlock=Claims("test").interlock(),
         now_ms=lambda: 0,
         random=os.urandom,
     )
@@ -69,7 +71,7 @@ def work(plan: dict[str, Any]) -> None:
         driver.migrate = once
     print("started", flush=True)
     step = Step(id="s", target="main", action=plan["action"], arguments=plan["arguments"])
-    target.apply(step, Token(operation=plan["operation"], fence=plan["fence"]))
+    target.apply(step, Claims("test").token(step, plan["operation"], plan["fence"]))
 
 
 def write(engine: str, address: str, first: str) -> None:

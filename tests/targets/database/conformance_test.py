@@ -18,6 +18,7 @@ class DatabaseCase:
 
     def __init__(self, stand: Any, files: dict[str, str]) -> None:
         self._stand = stand
+        self.claims = stand.claims
         self.desired = stand.desired(dict(list(files.items())[:2]))
         self.other = stand.desired(files)
 

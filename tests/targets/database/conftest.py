@@ -21,6 +21,7 @@ from surefoot.targets.database.driver import Limits
 from surefoot.targets.database.migration import describe, pack
 from surefoot.targets.database.postgres import PostgresDriver
 from surefoot.targets.database.sqlite import SqliteDriver
+from surefoot.testing.claims import Claims
 from surefoot.testing.postgres import PostgresServer
 from surefoot.trust.digest import Digest, digest_of
 
@@ -76,6 +77,7 @@ class Stand:
         self.driver = driver
         self.sql = sql
         self.blobs = FolderBlobs(folder / "blobs")
+        self.claims = Claims("test")
         self.target = self.target_with(driver)
         self._fences = itertools.count(1)
 
@@ -85,18 +87,22 @@ class Stand:
             driver,
             self.blobs,
             self.folder / "target",
+            interlock=self.claims.interlock(),
             now_ms=lambda: 1_700_000_000_000,
             random=os.urandom,
             limits=LIMITS,
         )
 
-    def token(self, operation: str = "") -> Token:
-        fence = next(self._fences)
-        return Token(operation=operation or f"deployment/1/{fence}", fence=fence)
+    def fence(self) -> int:
+        return next(self._fences)
+
+    def token(self, step: Step, operation: str = "") -> Token:
+        fence = self.fence()
+        return self.claims.token(step, operation or f"1/{fence}", fence)
 
     def act(self, action: str, operation: str = "", **arguments: Any) -> Outcome:
         step = Step(id=f"main.{action}", target="main", action=action, arguments=arguments)
-        return self.target.apply(step, self.token(operation))
+        return self.target.apply(step, self.token(step, operation))
 
     def artifact(self, files: dict[str, str]) -> Digest:
         return self.blobs.put(pack({name: sql.encode() for name, sql in files.items()}))

@@ -35,7 +35,7 @@ def start(
         "action": action,
         "arguments": arguments,
         "operation": operation,
-        "fence": stand.token().fence,
+        "fence": stand.fence(),
     }
     return subprocess.Popen(
         [sys.executable, CHILD, json.dumps(plan)],
@@ -55,22 +55,22 @@ def arguments_of(stand: Any, files: dict[str, str]) -> dict[str, Any]:
 
 def test_killed_between_commit_and_receipt(stand: Any, files: Any) -> None:
     two = dict(list(files.items())[:2])
-    killed(stand, "before the receipt", "migrate", "deployment/9/1", **arguments_of(stand, two))
+    killed(stand, "before the receipt", "migrate", "9/1", **arguments_of(stand, two))
     assert stand.target.observe().stable["schema/version"] == 2
-    assert not stand.target._receipts.all().get("deployment/9/1")
-    done = stand.migrate(two, operation="deployment/9/1")
+    assert not stand.target._receipts.all().get("9/1")
+    done = stand.migrate(two, operation="9/1")
     assert (done.status, done.figures["applied"]) == ("done", [1, 2])
     rows = stand.sql("SELECT number, operation FROM surefoot_migration ORDER BY number")
-    assert [tuple(row) for row in rows] == [(1, "deployment/9/1"), (2, "deployment/9/1")]
+    assert [tuple(row) for row in rows] == [(1, "9/1"), (2, "9/1")]
     assert stand.count("device") == 2
 
 
 def test_killed_between_two_migrations(stand: Any, files: Any) -> None:
     two = dict(list(files.items())[:2])
     where = "after the first migration"
-    killed(stand, where, "migrate", "deployment/9/1", **arguments_of(stand, two))
+    killed(stand, where, "migrate", "9/1", **arguments_of(stand, two))
     assert stand.target.observe().stable["schema/version"] == 1
-    done = stand.migrate(two, operation="deployment/9/1")
+    done = stand.migrate(two, operation="9/1")
     assert (done.status, done.figures["applied"]) == ("done", [1, 2])
 
 
@@ -82,14 +82,14 @@ def test_killed_in_the_middle_of_a_migration(filled: Any, files: Any) -> None:
         " (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 600000) SELECT n FROM c;\n"
     )
     before = filled.target.observe()
-    worker = start(filled, "", "migrate", "deployment/9/1", **arguments_of(filled, slow))
+    worker = start(filled, "", "migrate", "9/1", **arguments_of(filled, slow))
     assert worker.stdout is not None
     worker.stdout.readline()
     time.sleep(0.15)
     worker.kill()
     worker.communicate()
     assert filled.target.observe().digest() == before.digest()
-    done = filled.migrate(slow, operation="deployment/9/1")
+    done = filled.migrate(slow, operation="9/1")
     assert (done.status, done.figures["applied"]) == ("done", [3])
     assert filled.count("big") == 600_000
 
@@ -98,9 +98,9 @@ def test_killed_between_restore_and_receipt(filled: Any) -> None:
     backup = filled.act("backup").figures["backup"]
     filled.sql("DELETE FROM telemetry")
     arguments = {"backup": backup, "writers_stopped": True}
-    killed(filled, "before the receipt", "restore", "deployment/9/1", **arguments)
+    killed(filled, "before the receipt", "restore", "9/1", **arguments)
     assert filled.count("telemetry") == 25
-    assert filled.act("restore", "deployment/9/1", **arguments).status == "done"
+    assert filled.act("restore", "9/1", **arguments).status == "done"
     assert filled.count("telemetry") == 25
 
 
@@ -108,9 +108,9 @@ def test_killed_between_clone_and_receipt(filled: Any, make: Any) -> None:
     backup = filled.act("backup").figures["backup"]
     other = make("copy")
     arguments = {"backup": backup, "policy": "masked", "masked": ["telemetry.room"]}
-    killed(other, "before the receipt", "clone_from", "deployment/9/1", **arguments)
+    killed(other, "before the receipt", "clone_from", "9/1", **arguments)
     rooms = other.sql("SELECT DISTINCT room FROM telemetry ORDER BY room")
-    assert other.act("clone_from", "deployment/9/1", **arguments).status == "done"
+    assert other.act("clone_from", "9/1", **arguments).status == "done"
     assert other.sql("SELECT DISTINCT room FROM telemetry ORDER BY room") == rooms
 
 
@@ -171,9 +171,7 @@ def test_no_acknowledged_row_is_lost_beside_a_migration(
 
 def test_two_workers_apply_each_migration_once(stand: Any, files: Any) -> None:
     two = dict(list(files.items())[:2])
-    workers = [
-        start(stand, "", "migrate", f"deployment/9/{n}", **arguments_of(stand, two)) for n in (1, 2)
-    ]
+    workers = [start(stand, "", "migrate", f"9/{n}", **arguments_of(stand, two)) for n in (1, 2)]
     errors = [worker.communicate(timeout=60)[1] for worker in workers]
     refused = [error for error in errors if error]
     assert all("target.fence.moved" in error for error in refused), errors

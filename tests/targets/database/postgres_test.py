@@ -134,9 +134,9 @@ def test_a_lock_that_is_not_had_in_time_is_failed_without_receipt(filled: Any, f
     with psycopg.connect(filled.driver.address()) as other:
         other.execute("LOCK TABLE telemetry IN ACCESS SHARE MODE")
         with pytest.raises(Failed) as failed:
-            filled.migrate(more, operation="deployment/5/1")
+            filled.migrate(more, operation="5/1")
     assert "lock timeout" in failed.value.found
-    assert filled.migrate(more, operation="deployment/5/1").status == "done"
+    assert filled.migrate(more, operation="5/1").status == "done"
 
 
 def test_a_constraint_that_waits_for_the_commit_rolls_back(filled: Any, files: Any) -> None:

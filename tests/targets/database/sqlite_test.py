@@ -84,10 +84,10 @@ def test_a_busy_database_is_failed_and_has_no_receipt(filled: Any, files: Any) -
     with closing(sqlite3.connect(filled.driver.address(), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Failed) as failed:
-            filled.migrate(three, operation="deployment/5/1")
+            filled.migrate(three, operation="5/1")
         other.execute("ROLLBACK")
     assert "locked" in failed.value.found
-    assert filled.migrate(three, operation="deployment/5/1").status == "done"
+    assert filled.migrate(three, operation="5/1").status == "done"
 
 
 def test_a_statement_that_takes_too_long_is_rolled_back(filled: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from surefoot.core.errors import Corrupt, Refused
-from surefoot.core.target import Step, Token
+from surefoot.core.target import Step
 
 
 def test_create_is_repeatable_and_observed(stand: Any) -> None:
@@ -23,7 +23,7 @@ def test_a_release_is_installed_and_upgraded_by_its_plan(make: Any, files: Any) 
     for count in (2, 4):
         wanted = stand.desired(dict(list(files.items())[:count]))
         for step in stand.target.plan(wanted, stand.target.observe()):
-            assert stand.target.apply(step, stand.token()).status == "done"
+            assert stand.target.apply(step, stand.token(step)).status == "done"
         assert stand.target.plan(wanted, stand.target.observe()) == ()
         assert stand.target.observe().stable["schema/version"] == count
     assert stand.target.observe().stable["schema/contract"] == 4
@@ -125,17 +125,17 @@ def test_a_ledger_changed_by_hand_is_refused(filled: Any, files: Any) -> None:
 
 def test_a_repeat_is_answered_from_the_receipt(filled: Any, files: Any) -> None:
     three = dict(list(files.items())[:3])
-    first = filled.migrate(three, operation="deployment/7/1")
-    again = filled.migrate(three, operation="deployment/7/1")
+    first = filled.migrate(three, operation="7/1")
+    again = filled.migrate(three, operation="7/1")
     assert first == again
     assert filled.count("surefoot_migration") == 3
 
 
 def test_an_older_fence_is_refused(stand: Any) -> None:
     step = Step(id="main.create", target="main", action="create")
-    stand.target.apply(step, Token(operation="new", fence=100))
+    stand.target.apply(step, stand.claims.token(step, "1/new", 100))
     with pytest.raises(Refused) as refused:
-        stand.target.apply(step, Token(operation="old", fence=99))
+        stand.target.apply(step, stand.claims.token(step, "1/old", 99))
     assert refused.value.code == "target.fence.moved"
 
 

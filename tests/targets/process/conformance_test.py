@@ -12,6 +12,7 @@ from surefoot.testing.target_conformance import TargetConformance
 class ProcessCase:
     def __init__(self, world) -> None:  # type: ignore[no-untyped-def]
         self._world = world
+        self.claims = world.claims
         self.desired: Plain = {"api": world.service(drain_seconds=1)}
         self.other: Plain = {"api": world.service(drain_seconds=1, values={"greeting": "two"})}
 

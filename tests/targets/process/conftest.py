@@ -16,9 +16,10 @@ import msgspec
 import pytest
 
 from surefoot.core.errors import Failed, Refused
-from surefoot.core.target import Outcome, Plain, Step, Token
+from surefoot.core.target import Outcome, Plain, Step
 from surefoot.targets.keeper.keeper import read_state
 from surefoot.targets.process import ProcessTarget
+from surefoot.testing.claims import Claims
 from surefoot.trust.digest import Digest, digest_of
 
 SERVICE = (Path(__file__).parent / "service.py").read_bytes()
@@ -72,10 +73,16 @@ class World:
         self.blobs = FileBlobs(folder / "blobs")
         self.artifact = self.blobs.put(tar_of({"service.py": SERVICE}))
         self.fence = 0
+        self.claims = Claims("test")
 
     def open(self) -> ProcessTarget:
         return ProcessTarget(
-            self.folder, "test", self.blobs, Secrets(), lambda: time.time_ns() // 1_000_000
+            self.folder,
+            "test",
+            self.blobs,
+            Secrets(),
+            lambda: time.time_ns() // 1_000_000,
+            interlock=self.claims.interlock(),
         )
 
     def service(self, **changes: Any) -> Plain:
@@ -92,7 +99,8 @@ class World:
 
     def apply(self, step: Step) -> Outcome:
         self.fence += 1
-        return self.open().apply(step, Token(operation=f"o/{self.fence}", fence=self.fence))
+        token = self.claims.token(step, f"1/{self.fence}", self.fence)
+        return self.open().apply(step, token)
 
     def step(self, action: str, **arguments: Any) -> Outcome:
         return self.apply(

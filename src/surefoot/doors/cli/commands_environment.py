@@ -193,6 +193,13 @@ _JOURNAL = (
         Word("index", "its place in the journal", int),
     ),
     question(
+        "journal orphans",
+        "claims without a result, older than a lease",
+        "/journal/orphans",
+        Word("--seconds", "at least so old", int, 30),
+        view="orphans",
+    ),
+    question(
         "journal checkpoint",
         "the newest signed checkpoint",
         "/journal/checkpoint",

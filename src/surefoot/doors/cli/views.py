@@ -124,6 +124,16 @@ def entries(answer: Answer) -> None:
     show.table(present, (_cells(row, present) for row in rows))
 
 
+def orphans(answer: Answer) -> None:
+    """Claims without a result, oldest first."""
+    names = ("index", "at", "deployment", "environment", "step", "undo", "worker", "claims")
+    show.table(
+        names,
+        (_cells(row, names) for row in answer["orphans"]),
+        empty="every claim older than a lease has a result",
+    )
+
+
 def checkpoint(answer: Answer) -> None:
     """The signed note exactly as it is, to be kept in a file."""
     print(answer["checkpoint"], end="")
@@ -216,6 +226,7 @@ VIEWS: dict[str, Callable[[Answer], None]] = {
     "components": components,
     "job": job,
     "entries": entries,
+    "orphans": orphans,
     "checkpoint": checkpoint,
     "document": document,
     "diff": diff,

@@ -35,7 +35,8 @@ UPDATE devices SET removed = 1, change = :change WHERE environment = :environmen
 
 -- name: changed
 SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attributes, d.installed,
-    d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0)
+    d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, '')
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
 WHERE d.change > :change ORDER BY d.change
 
@@ -134,6 +135,15 @@ INSERT INTO device_rollouts (environment, deployment, release, firmware, version
     started_ms)
 VALUES (:environment, :deployment, :release, :firmware, :version, 'running', :now_ms)
 ON CONFLICT (environment, deployment) DO NOTHING
+
+-- name: insert_claim
+INSERT INTO device_claims (environment, deployment, wave, record)
+VALUES (:environment, :deployment, :wave, :record)
+ON CONFLICT (environment, deployment, wave) DO NOTHING
+
+-- name: claim
+SELECT record FROM device_claims
+WHERE environment = :environment AND deployment = :deployment AND wave = :wave
 
 -- name: end_rollout
 UPDATE device_rollouts SET status = :status

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from surefoot.core.errors import Refused
+from surefoot.core.interlock import Interlock
 from surefoot.core.target import Blobs, Capabilities, Observation, Outcome, Plain, Step, Token
 from surefoot.targets.database import backup as backups
 from surefoot.targets.database import plan as plans
@@ -72,6 +73,7 @@ class DatabaseTarget:
         blobs: Blobs,
         folder: Path,
         *,
+        interlock: Interlock,
         now_ms: Callable[[], int],
         random: Callable[[int], bytes],
         limits: Limits | None = None,
@@ -82,6 +84,7 @@ class DatabaseTarget:
         self._blobs = blobs
         self._folder = folder
         self._receipts = Receipts(folder / "receipts.json")
+        self._interlock = interlock
         self._now_ms = now_ms
         self._random = random
         self._limits = limits or Limits()
@@ -132,6 +135,7 @@ class DatabaseTarget:
 
     def apply(self, step: Step, token: Token) -> Outcome:
         """Act; see the contract in `surefoot.core.target`."""
+        self._interlock.check(step, token)
         act = parse(step)
         with self._receipts.admit(token) as finished:
             if finished is not None:

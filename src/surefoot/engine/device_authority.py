@@ -1,0 +1,77 @@
+"""What the device door may offer: only what a claim in a signed checkpoint assigned.
+
+Keeps: before a device is told of an action, the claim of the wave's step is verified with the keys
+of the log that were pinned at the start; it names this environment, deployment, wave and image. A
+wave is verified once in a process; one that does not verify is offered to nobody, and logged.
+Does not: judge reports, or withhold a cancel.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from surefoot.core.errors import SurefootError
+from surefoot.core.interlock import Interlock, decode_claimed
+from surefoot.core.rollout import RETURN_WAVE
+from surefoot.core.target import Plain, Step
+from surefoot.store.device import DeskRow, DeviceRegistry
+from surefoot.trust.note import VerifierKey
+
+_log = logging.getLogger("surefoot.devices")
+
+_Wave = tuple[str, int, str, str]
+
+
+class DeviceAuthority:
+    """Answers for one door; any thread."""
+
+    def __init__(self, registry: DeviceRegistry, keys: Sequence[VerifierKey]) -> None:
+        self._registry = registry
+        self._keys = tuple(keys)
+        self._known: dict[_Wave, bool] = {}
+        self._guard = threading.Lock()
+
+    def may_offer(self, row: DeskRow) -> bool:
+        """Whether the claim behind the device's action allows to offer it."""
+        wave = (row.environment, row.deployment, row.wave, row.firmware)
+        with self._guard:
+            if wave not in self._known:
+                self._known[wave] = self._verified(wave)
+            return self._known[wave]
+
+    def _verified(self, wave: _Wave) -> bool:
+        environment, deployment, name, firmware = wave
+        subject = f"deployment {deployment} wave {name} of {environment}"
+        content = self._registry.claim(environment, deployment, name)
+        if not content:
+            _log.error("%s: offered to nobody: no proof of its claim", subject)
+            return False
+        try:
+            claimed = decode_claimed(content)
+            Interlock(environment, self._keys).verify(
+                claimed.step, claimed.intent, deployment, subject
+            )
+        except (SurefootError, ValueError) as error:
+            _log.error("%s: offered to nobody: %s", subject, error)
+            return False
+        if not _assigns(claimed.step, deployment, name, firmware):
+            _log.error("%s: offered to nobody: the claim assigns something else", subject)
+            return False
+        return True
+
+
+def _assigns(step: Step, deployment: int, wave: str, firmware: str) -> bool:
+    """Whether the step gives this image to the devices of this wave, or of this return."""
+    found: Plain = step.arguments
+    back = wave == RETURN_WAVE
+    offered = found.get("previous") if back else found
+    image = offered.get("firmware") if isinstance(offered, dict) else None
+    return (
+        step.action == ("return_devices" if back else "wave")
+        and found.get("deployment") == deployment
+        and (back or str(found.get("wave")) == wave)
+        and isinstance(image, dict)
+        and image.get("digest") == firmware
+    )
