@@ -1,7 +1,8 @@
 """Polls per second of the device door beside nginx on the same core, in one run.
 
 Both answer with one worker pinned to core 0, loaded by wrk with one thread on core 1, in turns;
-the figure that survives a noisy machine is the ratio. Needs nginx and wrk.
+the figures that survive a noisy machine are the ratio and the processor time of one request, from
+the process table. Needs nginx and wrk.
 
     .venv/bin/python benchmarks/device_door.py [--devices 10000] [--seconds 3] [--rounds 3]
 """
@@ -69,8 +70,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def load(url: str, script: Path, seconds: int) -> tuple[float, int]:
-    """Requests per second, and answers that were not 2xx."""
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, of its children too (nginx's worker)."""
+    found = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(folder.name) == pid or int(fields[1]) == pid:
+            found += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+def load(url: str, script: Path, seconds: int, pid: int) -> tuple[float, float, int]:
+    """Requests per second, microseconds of the server's processor a request, bad answers."""
+    before = cpu_seconds(pid)
     words = ["wrk", "-t1", "-c32", f"-d{seconds}s", "-s", str(script), url]
     cores = sorted(os.sched_getaffinity(0))
     told = subprocess.run(
@@ -80,9 +95,11 @@ def load(url: str, script: Path, seconds: int) -> tuple[float, int]:
         text=True,
     ).stdout
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", told)
+    count = re.search(r"(\d+) requests in", told)
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    assert rate is not None, told
-    return float(rate.group(1)), int(bad.group(1)) if bad else 0
+    assert rate is not None and count is not None, told
+    micros = (cpu_seconds(pid) - before) * 1e6 / int(count.group(1))
+    return float(rate.group(1)), micros, int(bad.group(1)) if bad else 0
 
 
 def write_script(folder: Path, url: str, devices: int) -> Path:
@@ -126,7 +143,8 @@ def main() -> None:
         url = ready.get(timeout=120)
         nginx, nginx_url = start_nginx(folder)
         try:
-            measure(folder, url, nginx_url, asked)
+            assert door.pid is not None
+            measure(folder, (url, door.pid), (nginx_url, nginx.pid), asked)
         finally:
             nginx.terminate()
             door.terminate()
@@ -134,21 +152,29 @@ def main() -> None:
             door.join()
 
 
-def measure(folder: Path, url: str, nginx_url: str, asked: argparse.Namespace) -> None:
-    """Rounds of nginx, then the door; medians and the ratio."""
-    script = write_script(folder, url, asked.devices)
+def measure(
+    folder: Path, door: tuple[str, int], nginx: tuple[str, int], asked: argparse.Namespace
+) -> None:
+    """Rounds of nginx, then the door, each an address and a process; medians and ratios."""
+    script = write_script(folder, door[0], asked.devices)
     pairs = []
     for number in range(asked.rounds):
-        base, _ = load(nginx_url, script, asked.seconds)
-        ours, bad = load(url, script, asked.seconds)
+        base, base_cpu, _ = load(nginx[0], script, asked.seconds, nginx[1])
+        ours, ours_cpu, bad = load(door[0], script, asked.seconds, door[1])
         assert not bad, f"{bad} polls were refused"
-        pairs.append((base, ours))
-        print(f"round {number + 1}: nginx {base:,.0f}/s, door {ours:,.0f}/s, {ours / base:.2f}")
-    ratio = statistics.median(ours / base for base, ours in pairs)
+        pairs.append((base, ours, base_cpu, ours_cpu))
+        print(
+            f"round {number + 1}: nginx {base:,.0f}/s with {base_cpu:.1f} us of processor each, "
+            f"door {ours:,.0f}/s with {ours_cpu:.1f} us, {ours / base:.2f}"
+        )
+    middle = [statistics.median(column) for column in zip(*pairs, strict=True)]
     result = {
-        "nginx_per_second": round(statistics.median(base for base, _ in pairs)),
-        "door_per_second": round(statistics.median(ours for _, ours in pairs)),
-        "ratio": round(ratio, 2),
+        "nginx_per_second": round(middle[0]),
+        "door_per_second": round(middle[1]),
+        "ratio": round(statistics.median(ours / base for base, ours, _, _ in pairs), 2),
+        "nginx_cpu_us": round(middle[2], 1),
+        "door_cpu_us": round(middle[3], 1),
+        "ratio_of_cpu": round(statistics.median(b / o for _, _, b, o in pairs), 2),
         "devices": asked.devices,
     }
     print(json.dumps(result))

@@ -99,6 +99,7 @@ class App:
     address: Callable[[str, str], str]
     secrets_prepare: Callable[[str], None]
     verify_journal: Callable[[], Plain]
+    keep_root: Callable[[int, bytes], None]
     _refused: dict[str, tuple[int, int]] = field(init=False, default_factory=dict)
     _guard: threading.Lock = field(init=False, default_factory=threading.Lock)
 

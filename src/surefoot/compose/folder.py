@@ -11,6 +11,14 @@ from typing import Annotated
 import msgspec
 
 from surefoot.app.people import commitment
+from surefoot.compose.log_keys import (
+    FIRST_SEED,
+    KeptKey,
+    checkpoint_signer,
+    keep_keys,
+    kept_keys,
+    keys_text,
+)
 from surefoot.core import facts as f
 from surefoot.core import policy
 from surefoot.core.errors import Refused
@@ -19,14 +27,12 @@ from surefoot.core.target import Plain
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.effects import draft
-from surefoot.journal.checkpoint import CheckpointSigner
 from surefoot.journal.log import Log
 from surefoot.store.database import Database
 from surefoot.store.durable import write_durably
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.trust.entry import Actor
 from surefoot.trust.keys import parse_public_line
-from surefoot.trust.note import SignerKey
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +81,8 @@ def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...
         private_file(folder / "keys" / name, randomness.token_bytes(32))
     salt = randomness.token_bytes(32)
     private_file(folder / "keys" / "identity-salt", salt)
+    vkey = log_key(folder, settings)
+    keep_keys(folder, [KeptKey(seed=FIRST_SEED, vkey=vkey, from_ms=SystemClock().now_ms())])
     facts = tuple(
         f.Founder(
             person=founder.person,
@@ -120,14 +128,14 @@ def seed(folder: Path, name: str) -> bytes:
     return (folder / "keys" / name).read_bytes()
 
 
-def log_signer(folder: Path, settings: Settings) -> SignerKey:
-    """The journal's signing key; its name is the log's origin."""
-    return SignerKey(f"surefoot/{settings.installation}", seed(folder, "log"))
-
-
 def log_key(folder: Path, settings: Settings) -> str:
-    """The journal's public key as C2SP text: what a stranger pins."""
-    return log_signer(folder, settings).verifier.text()
+    """The journal's present public key as C2SP text: what a stranger pins."""
+    return kept_keys(folder, settings.installation)[-1].vkey
+
+
+def log_keys(folder: Path, settings: Settings) -> str:
+    """All public keys the journal ever had, one a line, the present one first."""
+    return keys_text(kept_keys(folder, settings.installation))
 
 
 def checkpoint_path(folder: Path, settings: Settings) -> Path:
@@ -151,8 +159,13 @@ def open_log(
     database = open_store(folder, settings)
     path = checkpoint_path(folder, settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signer = CheckpointSigner(log_signer(folder, settings), path)
     clock = SystemClock()
+    keys = kept_keys(folder, settings.installation)
+    try:
+        signer = checkpoint_signer(folder, keys, path, clock.now_ms)
+    except BaseException:
+        database.close()
+        raise
     log = Log(
         database,
         signer,

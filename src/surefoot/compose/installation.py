@@ -20,6 +20,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     people,
     proof,
     releases,
+    root,
     upkeep,
 )
 from surefoot.app.facade import App
@@ -31,11 +32,13 @@ from surefoot.compose.folder import (
     checkpoint_path,
     load_settings,
     log_key,
+    log_keys,
     open_log,
     private_file,
     seed,
 )
 from surefoot.compose.gating import Gating
+from surefoot.compose.rooting import keep_root
 from surefoot.compose.signed import signed_acts
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services
@@ -163,6 +166,7 @@ class Installation:
             addresses=self.addresses,
             secrets_prepare=self.prepare_secrets,
             verify_journal=self.verify,
+            keep_root=partial(keep_root, self.folder),
         )
 
     # -- targets ----------------------------------------------------------------------------------
@@ -272,7 +276,7 @@ class Installation:
         """Verify the whole journal, with a replay of every fact."""
         report = verify_live(
             self.database,
-            log_key(self.folder, self.settings),
+            log_keys(self.folder, self.settings),
             checkpoint_path(self.folder, self.settings),
             make_world=new_world,
             signed=signed_acts(self.blobs),

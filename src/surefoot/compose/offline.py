@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from surefoot.compose.folder import checkpoint_path, load_settings, log_key, open_store
+from surefoot.compose.folder import checkpoint_path, load_settings, log_keys, open_store
 from surefoot.compose.signed import signed_acts
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
@@ -30,7 +30,7 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
     try:
         report = verify.verify_live(
             database,
-            log_key(folder, settings),
+            log_keys(folder, settings),
             checkpoint_path(folder, settings),
             make_world=new_world,
             signed=signed_acts(FileBlobs(folder / "blobs")),
@@ -74,7 +74,7 @@ def export(folder: Path, to: Path, progress: Progress) -> dict[str, Any]:
     settings = load_settings(folder)
     database = open_store(folder, settings, read_only=True)
     try:
-        made = tiles.export(database, log_key(folder, settings), to, progress=progress)
+        made = tiles.export(database, log_keys(folder, settings), to, progress=progress)
     finally:
         database.close()
     plain: dict[str, Any] = msgspec.to_builtins(made)

@@ -49,6 +49,15 @@ from surefoot.core.facts_delivery import (
 from surefoot.core.facts_delivery import (
     StepFinished as StepFinished,
 )
+from surefoot.core.facts_trust import (
+    EpochOpened as EpochOpened,
+)
+from surefoot.core.facts_trust import (
+    LogKeyRotated as LogKeyRotated,
+)
+from surefoot.core.facts_trust import (
+    RootPublished as RootPublished,
+)
 from surefoot.core.target import Plain
 from surefoot.trust.digest import Digest
 
@@ -338,6 +347,8 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
     ),
     DeviceBatchSealed: lambda f: f"devices/{f.environment}",  # type: ignore[attr-defined]
     ServiceReported: lambda f: f"services/{f.environment}",  # type: ignore[attr-defined]
+    RootPublished: lambda _: "root",
+    **dict.fromkeys((LogKeyRotated, EpochOpened), lambda _: "log"),
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",
 }

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from surefoot.core import facts as f
+from surefoot.core import fold_trust
 from surefoot.core import world as w
 from surefoot.core.governance import Governance
 from surefoot.trust import canonical
@@ -370,3 +371,6 @@ def _alarm(world: w.World, fact: f.AlarmRaised, entry: w.Recorded) -> None:
 def new_world() -> w.World:
     """An empty world that knows how to fold every kind of fact."""
     return w.World()
+
+
+w.FOLDS.update(fold_trust.FOLDS)

@@ -71,5 +71,6 @@ FOUNDER_PERMISSIONS = (
     "secret.set",
     "environment.manage",
     "freeze",
+    "root.accept",
 )
 """What founders may do besides their granted roles: set up, but neither deploy nor approve."""

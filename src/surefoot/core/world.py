@@ -188,6 +188,23 @@ class ServiceBooks(State):
     events: dict[str, dict[str, int]] = {}
 
 
+class RootState(State):
+    """The newest root.json: version, and digest among the blobs."""
+
+    version: int = 0
+    digest: str = ""
+
+
+class LogState(State):
+    """The log's epoch with its cause, the key that signs now ("" for the first), lost ranges."""
+
+    epoch: int = 1
+    key: str = ""
+    cause: str = ""
+    rotations: int = 0
+    lost: list[list[int]] = []
+
+
 class Tally(State):
     """Counted entries of a stream that has no state of its own."""
 
@@ -221,6 +238,8 @@ class World:
         self.deployments: dict[int, Deployment] = {}
         self.devices: dict[str, DeviceBooks] = {}
         self.services: dict[str, ServiceBooks] = {}
+        self.root = RootState()
+        self.log = LogState()
         self.tallies: dict[str, Tally] = {"refusals": Tally(), "alarms": Tally()}
         self.size = 0
         self.heads: dict[str, int] = {}
@@ -246,6 +265,10 @@ class World:
                 holder = self.people
             case "definition":
                 holder = self.definition
+            case "root":
+                holder = self.root
+            case "log":
+                holder = self.log
             case "release":
                 holder = self.releases.get(name)
             case "env":

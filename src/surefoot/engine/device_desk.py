@@ -128,19 +128,26 @@ class DeviceDesk:
         )
 
     def _seat(self, environment: str, device: str) -> Seat | None:
-        seats = self._seats.get(environment.casefold())
+        # Environments are mostly asked for as they are kept: folding the name is the exception.
+        seats = self._seats.get(environment) or self._seats.get(environment.casefold())
         return seats.get(device) if seats else None
 
     def admit(self, environment: str, device: str, token: str) -> bool:
         """Whether the token is this device's."""
         seat = self._seat(environment, device)
-        found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        same = hmac.compare_digest(found, seat.token_hash if seat else _NO_HASH)
-        return same and seat is not None
+        return _is_of(seat, token.encode("utf-8", "surrogatepass")) and seat is not None
 
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now; notes that it was seen."""
         seat = self._must(environment, device)
+        self._seen[seat.number] = self._now_ms()
+        return seat.poll
+
+    def admitted_poll(self, environment: str, device: str, token: bytes) -> Poll | None:
+        """`admit` and `poll` at once; None, and nothing noted, when the token is not right."""
+        seat = self._seat(environment, device)
+        if not _is_of(seat, token) or seat is None:
+            return None
         self._seen[seat.number] = self._now_ms()
         return seat.poll
 
@@ -279,6 +286,12 @@ class DeviceDesk:
                 await work()
             except SurefootError as error:
                 _log.error("device desk: %s", error)
+
+
+def _is_of(seat: Seat | None, token: bytes) -> bool:
+    """Compare as long for a device that is not there."""
+    found = hashlib.sha256(token).digest()
+    return hmac.compare_digest(found, seat.token_hash if seat else _NO_HASH)
 
 
 def _spread(seconds: int, device: str) -> int:

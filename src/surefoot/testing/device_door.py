@@ -141,12 +141,15 @@ class DoorServer:
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options
         )
+        self._loop_factory = config.get_loop_factory()
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.url = ""
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve())
+        # As `doors.serve` does: the loop that the configuration names, which is uvloop.
+        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+            runner.run(self._server.serve())
 
     def __enter__(self) -> DoorServer:
         self._thread.start()

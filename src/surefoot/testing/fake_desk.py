@@ -80,6 +80,11 @@ class FakeDesk:
         given = token.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(given, (known or "").encode()) and known is not None
 
+    def admitted_poll(self, environment: str, device: str, token: bytes) -> Poll | None:
+        """`admit` and `poll` at once."""
+        known = self.admit(environment, device, token.decode("latin-1"))
+        return self.poll(environment, device) if known else None
+
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now."""
         place = self._note("poll", environment, device)

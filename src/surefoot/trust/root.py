@@ -10,9 +10,6 @@ Source: docs/formats/root.md; the rules of following are those of TUF's root rol
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
@@ -20,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from surefoot.trust import canonical, envelope
+from surefoot.trust.cosignature import CosignerKey
 from surefoot.trust.keys import BadKey, PublicKey, parse_public_line
 from surefoot.trust.note import (
     Checkpoint,
@@ -28,6 +26,7 @@ from surefoot.trust.note import (
     parse_checkpoint,
     signers_of,
 )
+from surefoot.trust.quorum import NotAPolicy, TrustPolicy, parse_policy
 
 PAYLOAD_TYPE = "application/vnd.surefoot.root+json"
 BYTES_MAX = 256 * 1024
@@ -35,7 +34,6 @@ BYTES_MAX = 256 * 1024
 _LISTED_MAX = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _ROOT_HASH = re.compile(r"[0-9a-f]{64}")
-_COSIGNER_SIZES = {0x04: 32, 0x06: 1312}
 
 Ended = Literal["", "rotated", "lost", "compromised"]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
@@ -100,6 +98,11 @@ class CosignerEntry(
     from_ms: _Time
     until_ms: _Time = 0
 
+    def counts_at(self, time_s: int) -> bool:
+        """Whether a cosignature of this second counts."""
+        time_ms = time_s * 1000
+        return self.from_ms // 1000 * 1000 <= time_ms and not 0 < self.until_ms < time_ms
+
 
 class KeyEntry(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
@@ -130,7 +133,7 @@ class Root(
     quorum: _Line = ""
     release_keys: tuple[KeyEntry, ...] = ()
 
-    def keys(self) -> tuple[PublicKey, ...]:
+    def signer_keys(self) -> tuple[PublicKey, ...]:
         """The signers' keys."""
         return tuple(parse_public_line(line)[0] for line in self.signers.values())
 
@@ -141,6 +144,15 @@ class Root(
     def verifiers(self) -> tuple[VerifierKey, ...]:
         """All keys of the log, those that ended included: they still verify what they signed."""
         return tuple(VerifierKey.parse(log.vkey) for log in self.logs)
+
+    def policy(self) -> TrustPolicy:
+        """The C2SP policy: all keys of the log, the witnesses, and which of them are enough.
+
+        Raises `NotAPolicy` when the quorum names others.
+        """
+        lines = [f"log {log.vkey}" for log in self.logs]
+        lines += [f"witness {e.name} {e.vkey} {e.url}".rstrip() for e in self.witnesses]
+        return parse_policy("\n".join([*lines, self.quorum.rstrip("\n") or "quorum none", ""]))
 
 
 def payload_of(root: Root) -> bytes:
@@ -250,6 +262,10 @@ def check(root: Root) -> None:
     for from_ms, until_ms in times:
         if until_ms and until_ms < from_ms:
             raise BadRoot("a key that ends before it begins")
+    try:
+        root.policy()
+    except NotAPolicy as error:
+        raise BadRoot(f"quorum: {error}") from None
 
 
 def _log(log: LogKey) -> bytes:
@@ -270,18 +286,13 @@ def _log(log: LogKey) -> bytes:
 
 
 def _cosigner(text: str) -> bytes:
-    name, _, rest = text.partition("+")
-    found, _, encoded = rest.partition("+")
     try:
-        content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        content = b""
-    if len(content) - 1 != _COSIGNER_SIZES.get(content[0] if content else 0):
-        raise BadRoot(f"cosigner key {name[:80]!r} is of no known kind")
-    wanted = hashlib.sha256(name.encode() + b"\n" + content).digest()[:4].hex()
-    if f"{name}+{wanted}+{base64.b64encode(content).decode()}" != text or found != wanted:
-        raise BadRoot(f"cosigner key {name[:80]!r} is not of the form name+hash+base64")
-    return content[1:]
+        key = CosignerKey.parse(text)
+    except NotANote as error:
+        raise BadRoot(f"cosigner key: {error}") from None
+    if key.text() != text:
+        raise BadRoot("cosigner key in another form")
+    return key.public
 
 
 def _person(line: str) -> str:
@@ -307,6 +318,6 @@ def _distinct(what: str, listed: Sequence[object]) -> None:
 
 def _open(content: bytes, root: Root) -> None:
     try:
-        envelope.open(content, root.keys(), root.threshold, PAYLOAD_TYPE)
+        envelope.open(content, root.signer_keys(), root.threshold, PAYLOAD_TYPE)
     except envelope.BadEnvelope as error:
         raise BadRoot(f"root version {root.version}: {error}") from None

@@ -1,13 +1,16 @@
 """Fast path and slow path answer the same bytes to the same requests."""
 
+import contextlib
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from surefoot.doors.devices.fast_poll import FastPollProtocol
 from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 
@@ -74,6 +77,16 @@ REQUESTS = {
     "swupdate's headers": request(
         f"{ROOT}/dev1", GOOD, "Accept: application/json", "charsets: utf-8", "charsets: utf-8"
     ),
+    "token first": f"GET {ROOT}/dev1 HTTP/1.1\r\n{GOOD}\r\nHost: h.example\r\n\r\n".encode(),
+    "two hosts": request(f"{ROOT}/dev1", GOOD, "Host: other.example"),
+    "no host": f"GET {ROOT}/dev1 HTTP/1.1\r\n{GOOD}\r\n\r\n".encode(),
+    "a header nobody knows": request(f"{ROOT}/dev1", GOOD, "X-Serial: 1", "User-Agent: x"),
+    "names in another case": request(
+        f"{ROOT}/dev1", GOOD.replace("A", "a", 1), "USER-AGENT: libcurl-agent/1.0"
+    ),
+    "a body announced": request(f"{ROOT}/dev1", GOOD, "Content-Length: 0"),
+    "older version": request(f"{ROOT}/dev1", GOOD).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "spaces around": request(f"{ROOT}/dev1", GOOD.replace(": ", ":  ") + " "),
     "query": request(f"{ROOT}/dev1?x=1", GOOD),
     "wrong token": request(f"{ROOT}/dev1", "Authorization: TargetToken no"),
     "no token": request(f"{ROOT}/dev1"),
@@ -94,10 +107,82 @@ def test_both_paths_say_the_same(doors: tuple[str, str], name: str) -> None:
     assert fast == slow and fast.startswith(b"HTTP/1.1 ")
 
 
+def test_the_fast_path_is_the_one_that_answers(
+    doors: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise this file would compare the slow path with itself."""
+    taken = []
+    fast = FastPollProtocol._answered
+
+    def seen(self: FastPollProtocol, data: bytes) -> bool:
+        taken.append(fast(self, data))
+        return taken[-1]
+
+    monkeypatch.setattr(FastPollProtocol, "_answered", seen)
+    for name in ("poll", "token first", "swupdate's headers", "names in another case"):
+        said(doors[0], REQUESTS[name], 1)
+    assert taken == [True] * 4
+
+
 def test_pipelined_requests_of_both_kinds_keep_their_order(doors: tuple[str, str]) -> None:
     content = b"".join(REQUESTS[name] for name in ("poll", "wrong token", "poll", "query", "poll"))
     fast, slow = (said(door, content, 5) for door in doors)
     assert fast == slow and fast.count(b"HTTP/1.1 200") == 4
+
+
+def test_a_request_in_pieces_is_one_request(doors: tuple[str, str]) -> None:
+    content = REQUESTS["poll"] + REQUESTS["poll"]
+    found = []
+    for door in doors:
+        host, _, port = door.partition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as line:
+            for at in range(0, len(content), 7):
+                line.sendall(content[at : at + 7])
+            line.sendall(REQUESTS["poll"])
+            heard = b""
+            while not _complete(heard, 3):
+                heard += line.recv(65_536)
+        found.append(re.sub(rb"date: [^\r]*", b"date: *", heard))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "GET /nowhere HTTP/1.1\r\nX-Note: ",
+        f"PUT {ROOT}/dev1/configData HTTP/1.1\r\nHost: h.example\r\n{GOOD}\r\n"
+        f"Content-Length: {{length}}\r\n\r\n",
+    ],
+    ids=["head", "body"],
+)
+def test_a_poll_inside_a_request_is_a_part_of_it(doors: tuple[str, str], first: str) -> None:
+    """What the parser waits for is its own, however much it looks like a poll."""
+    begun = first.format(length=len(REQUESTS["poll"])).encode()
+    for door in doors:
+        host, _, port = door.partition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as line:
+            line.sendall(begun)
+            time.sleep(0.2)  # a packet of its own
+            line.sendall(REQUESTS["poll"])
+            heard = line.recv(65_536)
+            line.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                heard += line.recv(65_536)
+        assert heard.startswith(b"HTTP/1.1 40") and heard.count(b"HTTP/1.1 ") == 1
+
+
+def test_polls_keep_a_connection_and_silence_ends_it(tmp_path: Path) -> None:
+    house = DeviceHouse(tmp_path)
+    house.enrol(ENV, "dev1")
+    with DoorServer(house.desk(), timeout_keep_alive=1) as door:
+        host, _, port = urlsplit(door.url).netloc.partition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as line:
+            for _ in range(6):
+                line.sendall(REQUESTS["poll"])
+                assert line.recv(65_536).startswith(b"HTTP/1.1 200")
+                time.sleep(0.3)
+            assert line.recv(1) == b""  # nobody asked for longer than a second
+    house.database.close()
 
 
 def test_a_head_that_does_not_end_is_given_up(doors: tuple[str, str]) -> None:

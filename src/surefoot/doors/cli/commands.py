@@ -6,6 +6,7 @@ from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
 from surefoot.doors.cli.commands_environment import ENVIRONMENTS
 from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
+from surefoot.doors.cli.commands_trust import TRUST
 
 NOUNS = {
     "installation": "this installation",
@@ -21,6 +22,7 @@ NOUNS = {
     "secret": "secrets of an environment",
     "device": "devices of an environment",
     "journal": "the record and its proof",
+    "root": "root.json: the file that trust starts at",
     "verify": "verify a proof offline",
     "key": "keys of people",
     "login": "open a browser session by a one-time link",
@@ -31,4 +33,4 @@ NOUNS = {
     "demo": "see it all on a real product",
 }
 
-COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *HERE)
+COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *TRUST, *HERE)

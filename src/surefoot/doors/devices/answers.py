@@ -7,6 +7,7 @@ compressed; `sleep` is always HH:MM:SS; identifiers are decimal text. Does not: 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from urllib.parse import quote
 
 from starlette.responses import FileResponse, Response
@@ -41,6 +42,7 @@ def error_response(error: SurefootError, status: int | None = None) -> Response:
     return json_response(document, status or error.status())
 
 
+@lru_cache(maxsize=86_400)
 def sleep_text(seconds: int) -> str:
     """HH:MM:SS of at most 23:59:59, as strict clients parse it."""
     bounded = min(max(seconds, 1), 86_399)

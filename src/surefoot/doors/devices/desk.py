@@ -24,6 +24,9 @@ class DeviceDesk(Protocol):
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now; notes that it was seen. Call it after `admit`."""
 
+    def admitted_poll(self, environment: str, device: str, token: bytes) -> Poll | None:
+        """`admit` and `poll` at once; None, and nothing noted, when the token is not right."""
+
     async def offer(
         self, environment: str, device: str, action: int, messages_max: int
     ) -> Offer | None:

@@ -1,9 +1,11 @@
 """The poll's fast path: the commonest request answered inside uvicorn's protocol class.
 
-Keeps: the same bytes as the Starlette route, proven by a test; anything unusual (another path, a
-wrong token, an escaped name, a proxy's header, a body, an access log) takes the slow path.
-Does not: decide anything; it asks the same `DeviceDesk`. It relies on names inside uvicorn's
-httptools protocol, so it is switched on by whoever serves the door, and off by not doing so.
+Keeps: the same bytes as the Starlette route, proven by a test. A poll that arrives whole and plain,
+alone in its packet, with headers of a shape that was checked once, never reaches the HTTP parser;
+anything unusual (another path, a wrong token, an escaped name, a proxy's header, a body, an access
+log) takes the slow path untouched. Does not: decide anything; it asks the same `DeviceDesk`. It
+relies on names inside uvicorn's httptools protocol, so it is switched on by whoever serves the
+door, and off by not doing so.
 """
 
 from __future__ import annotations
@@ -14,15 +16,30 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from surefoot.doors.devices import answers
-from surefoot.doors.devices.ddi import HOST, TOKEN_LENGTH_MAX
+from surefoot.doors.devices.ddi import HOST
 from surefoot.doors.devices.desk import DeviceDesk
 
-_URL = re.compile(rb"/([A-Za-z0-9._~-]{1,256})/controller/v1/([A-Za-z0-9._~-]{1,256})")
-_UNUSUAL = frozenset(
-    {b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection"}
+# Names in a path are those that need no escaping in a link; a token is as long as the slow path
+# takes it. What stands before and after the token is one of few shapes, see `_host_of`.
+_POLL = re.compile(
+    rb"GET /([A-Za-z0-9._~-]{1,256})/controller/v1/([A-Za-z0-9._~-]{1,256}) HTTP/1\.1\r\n"
+    rb"((?:[A-Za-z-]+: [!-~][ -~]*\r\n)*)"
+    rb"[Aa]uthorization: TargetToken ([!-~]{1,256})\r\n"
+    rb"((?:[A-Za-z-]+: [!-~][ -~]*\r\n)*)\r\n"
 )
-_SCHEME = b"TargetToken "
-_HOSTS_MAX = 256
+_TYPE = b"content-type: application/json"
+_PLAIN = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"charsets",
+        b"content-type",
+        b"user-agent",
+    }
+)
+_SHAPES_MAX = 1024
 HEAD_BYTES_MAX = 128 * 1024
 
 
@@ -48,12 +65,17 @@ class FastPollProtocol(HttpToolsProtocol):
     """See the module. The parser would take a head of any size; this bounds it."""
 
     desk: DeviceDesk
-    hosts: dict[bytes, str]
+    shapes: dict[tuple[bytes, bytes], str]
+    head: tuple[Any, bytes]
     _head_left = HEAD_BYTES_MAX
     _in_head = True
+    _between = True
+    _answered_at = 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a head that does not end is given up."""
+        """Answer a poll at once, or let uvicorn go on; a head that does not end is given up."""
+        if self._between and self._answered(data):
+            return
         if self._in_head:
             self._head_left -= len(data)
             if self._head_left < 0:
@@ -61,89 +83,103 @@ class FastPollProtocol(HttpToolsProtocol):
                 return
         super().data_received(data)
 
-    def on_message_complete(self) -> None:
-        """A request ended; the next bytes are a head."""
-        self._in_head, self._head_left = True, HEAD_BYTES_MAX
-        super().on_message_complete()
+    def on_message_begin(self) -> None:
+        """The parser holds a part of a request: what comes next belongs to it."""
+        self._between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Answer a poll at once, or let uvicorn go on."""
+        """The head has ended."""
         self._in_head = False
-        body = self._poll_body()
-        if body is None:
-            # A pipelined request may follow one that armed the keep-alive timer.
-            self._unset_keepalive_if_required()
-            super().on_headers_complete()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request ended; the next bytes are a head."""
+        self._in_head, self._head_left, self._between = True, HEAD_BYTES_MAX, True
+        super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection. Polls answered here do not move the timer, which is dear; it
+        looks back when it ends."""
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left, self.timeout_keep_alive_handler
+            )
             return
-        head = [b"HTTP/1.1 200 OK\r\n"]
-        for name, value in self.server_state.default_headers:
-            head += (name, b": ", value, b"\r\n")
-        head += (
-            b"content-length: ",
-            str(len(body)).encode(),
-            b"\r\ncontent-type: application/json\r\n\r\n",
-            body,
-        )
-        self.transport.write(b"".join(head))
-        self.cycle = _ANSWERED
-        self.on_response_complete()
+        super().timeout_keep_alive_handler()
 
-    def _poll_body(self) -> bytes | None:
-        if not self._is_usual():
-            return None
-        found = _URL.fullmatch(self.url)
-        asked = _authorization_and_host(self.headers)
-        if found is None or asked is None:
-            return None
-        token, host = asked
-        tenant, device = found[1].decode(), found[2].decode()
-        name = self.hosts.get(host) or _remember(self.hosts, host)
-        if not name or not self.desk.admit(tenant, device, token.decode("latin-1")):
-            return None
-        root = f"{self.scheme}://{name}/{tenant}/controller/v1/{device}"
-        return answers.poll_body(root, self.desk.poll(tenant, device))
+    def _answered(self, data: bytes) -> bool:
+        """Whether this was a plain poll, and has been answered."""
+        found = _POLL.fullmatch(data)
+        if found is None or not self._is_free():
+            return False
+        tenant, device, before, token, after = found.groups()
+        shape = (before, after)
+        host = self.shapes.get(shape)
+        if host is None:
+            host = self.shapes[shape] = self._remember(before + after)
+        if not host:
+            return False
+        environment, name = tenant.decode(), device.decode()
+        poll = self.desk.admitted_poll(environment, name, token)
+        if poll is None:
+            return False
+        root = f"{self.scheme}://{host}/{environment}/controller/v1/{name}"
+        body = answers.poll_body(root, poll)
+        self.transport.write(b"%b%d\r\n%b\r\n\r\n%b" % (self._head(), len(body), _TYPE, body))
+        self._note()
+        return True
 
-    def _is_usual(self) -> bool:
-        free = self.cycle is None or self.cycle.response_complete
-        plain = not (self.access_log or self.root_path or self.limit_concurrency)
+    def _is_free(self) -> bool:
+        cycle = self.cycle
         return (
-            free
-            and plain
+            (cycle is None or cycle.response_complete)
+            and not (self.config.access_log or self.root_path or self.limit_concurrency)
+            and not self.pipeline
             and not self.flow.write_paused
             and not self.transport.is_closing()
-            and self.parser.get_method() == b"GET"
-            and self.parser.get_http_version() == "1.1"
         )
+
+    def _head(self) -> bytes:
+        """All before the length; uvicorn makes a new list of its headers every second."""
+        listed = self.server_state.default_headers
+        if self.head[0] is not listed:
+            lines = b"".join(b"%b: %b\r\n" % pair for pair in listed)
+            type(self).head = (listed, b"HTTP/1.1 200 OK\r\n" + lines + b"content-length: ")
+        return self.head[1]
+
+    def _note(self) -> None:
+        self.cycle = _ANSWERED
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _remember(self, lines: bytes) -> str:
+        """The host of a new shape; a bounded memory of those seen."""
+        if len(self.shapes) >= _SHAPES_MAX:
+            self.shapes.clear()
+        return _host_of(lines)
 
 
 def fast_protocol(desk: DeviceDesk) -> type[FastPollProtocol]:
     """A protocol class for `uvicorn.Config(http=...)` that answers polls of this desk."""
-    return type("DeskPollProtocol", (FastPollProtocol,), {"desk": desk, "hosts": {}})
+    members = {"desk": desk, "shapes": {}, "head": (None, b"")}
+    return type("DeskPollProtocol", (FastPollProtocol,), members)
 
 
-def _authorization_and_host(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
-    """The token and the host when the request has one of each and nothing unusual."""
-    token = host = b""
-    for name, value in headers:
-        if name == b"authorization":
-            if token or not value.startswith(_SCHEME):
-                return None
-            token = value[len(_SCHEME) :]
-        elif name == b"host":
+def _host_of(lines: bytes) -> str:
+    """The host, when there is one that may be part of a link, and every other header is plain."""
+    host = ""
+    for line in lines.split(b"\r\n")[:-1]:
+        name, _, value = line.partition(b": ")
+        if name.lower() == b"host":
             if host:
-                return None
-            host = value
-        elif name in _UNUSUAL or name.startswith(b"x-forwarded"):
-            return None
-    return (token, host) if token and host and len(token) <= TOKEN_LENGTH_MAX else None
-
-
-def _remember(hosts: dict[bytes, str], host: bytes) -> str:
-    """The host's name when it may be part of a link; a bounded memory of those seen."""
-    name = host.decode("latin-1")
-    if not HOST.fullmatch(name):
-        return ""
-    if len(hosts) >= _HOSTS_MAX:
-        hosts.clear()
-    hosts[host] = name
-    return name
+                return ""
+            host = value.decode("latin-1")
+        elif name.lower() not in _PLAIN:
+            return ""
+    return host if HOST.fullmatch(host) else ""

@@ -1,0 +1,63 @@
+"""Operations on root.json, the file that trust in this installation starts at."""
+
+from __future__ import annotations
+
+from surefoot.app.facade import App
+from surefoot.app.journal import NoArguments
+from surefoot.app.operation import Arguments, Request, operation
+from surefoot.core import facts as f
+from surefoot.core import policy, trust_root
+from surefoot.core.errors import Refused
+from surefoot.core.target import Plain
+from surefoot.core.world import World
+from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.root import BYTES_MAX, read_root
+
+
+class RootArguments(Arguments, frozen=True, kw_only=True):
+    root: str
+
+
+@operation("root get", "GET", "/root", NoArguments, public=True)
+def get(app: App, request: Request, arguments: NoArguments) -> Plain:
+    """The newest root.json: whose signatures count; compare it with the one you pinned."""
+    content = newest(app)
+    if content is None:
+        raise Refused(
+            "root.unknown",
+            "root file",
+            expected="one that the founders signed",
+            found="none yet",
+            remedy="make one: surefoot root draft",
+        )
+    version = app.read(lambda w: w.root.version)
+    return {"version": version, "digest": digest_of(content), "root": content.decode()}
+
+
+@operation("root accept", "POST", "/root", RootArguments)
+def accept(app: App, request: Request, arguments: RootArguments) -> Plain:
+    """Publish the next root.json, once enough founders signed it."""
+    content = arguments.root.encode()
+    if len(content) > 2 * BYTES_MAX:
+        raise Refused(
+            "root.file.input", "root file", expected=f"at most {2 * BYTES_MAX} bytes", found="more"
+        )
+    before = newest(app)
+
+    def rule(world: World) -> list[f.Fact]:
+        policy.require(world, request.asker, "root.accept")
+        return trust_root.publish(world, content, before, app.log_key)
+
+    app.check(request, rule)
+    digest = app.blobs.put(content)
+    root = read_root(content)
+    # The file first: a crash here leaves one that the journal does not name, and nobody reads.
+    app.keep_root(root.version, content)
+    app.command(request, rule, (digest,))
+    return {"version": root.version, "digest": digest, "signers": [*sorted(root.signers)]}
+
+
+def newest(app: App) -> bytes | None:
+    """The newest root.json as it was signed, None before the first."""
+    digest = app.read(lambda w: w.root.digest)
+    return app.blobs.get(Digest(digest)) if digest else None

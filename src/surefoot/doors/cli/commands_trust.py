@@ -1,0 +1,47 @@
+"""Commands on root.json and on the keys of the log."""
+
+from __future__ import annotations
+
+from surefoot.doors.cli.tree import Command, Word
+
+_DATA = Word("--data", "the installation's data folder", shown_as="FOLDER")
+_FILE = Word("file", "the root's file")
+_YES = Word("--yes", "do not ask", flag=True)
+
+TRUST = (
+    Command(
+        "root draft",
+        "write the next root.json from a data folder, for the founders to sign",
+        (
+            _DATA,
+            Word("--out", "file to write, else standard output", shown_as="FILE"),
+            Word("--auditor", "an auditor's key; may be repeated", many=True, shown_as="NAME=VKEY"),
+        ),
+        "root:draft",
+    ),
+    Command(
+        "root sign",
+        "look at a root.json, and add your signature to the file",
+        (_FILE, _YES),
+        "root:sign",
+    ),
+    Command(
+        "root show", "one page: whose signatures count, and since when", (_FILE,), "root:show_root"
+    ),
+    Command(
+        "root accept",
+        "publish a root.json that enough founders signed",
+        (_FILE,),
+        "root:accept",
+        "POST",
+        "/root",
+    ),
+    Command(
+        "root get",
+        "the newest root.json, to be pinned",
+        (Word("--out", "file to write", shown_as="FILE"),),
+        "root:get",
+        "GET",
+        "/root",
+    ),
+)
