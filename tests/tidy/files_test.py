@@ -30,6 +30,7 @@ TOP = {
     "requirements-test.lock": "locked dependencies of the tests",
     "requirements.lock": "locked dependencies",
     "scripts": "set-up and lock",
+    "setup.py": "puts the example into the wheel",
     "src": "the package",
     "tests": "the tests",
     "tools": "the verifier in a single file",
