@@ -41,6 +41,7 @@ ENTRIES = {
     "surefoot.__main__": "python -m surefoot",
     "surefoot.compose.house": "loaded by server run",
     "surefoot.compose.offline": "loaded by journal verify and export",
+    "surefoot.compose.witness": "loaded by the commands of a witness",
     "surefoot.demo.run": "loaded by demo",
     "surefoot.demo.terminal": "loaded by demo on a terminal",
     "surefoot.demo.yours": "loaded by demo --yours",

@@ -51,6 +51,7 @@ class Listener(NamedTuple):
     address: str
     parser: Literal["h11", "httptools"] | type[asyncio.Protocol] = "h11"
     lifespan: Literal["on", "off"] = "off"
+    connections_max: int | None = None
 
 
 def bind_tcp(text: str) -> tuple[socket.socket, str]:
@@ -189,6 +190,7 @@ def _config(listener: Listener) -> uvicorn.Config:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
+        limit_concurrency=listener.connections_max,
     )
 
 

@@ -87,6 +87,11 @@ def schema(kind: str) -> tuple[str, ...]:
     return tuple(_ROOM.joinpath(name).read_text("utf-8") for name in names)
 
 
+def script(name: str) -> str:
+    """A schema script of the store by its file's name, for a database that holds only that."""
+    return _ROOM.joinpath(name).read_text("utf-8")
+
+
 @cache
 def _statements(file: str) -> dict[str, str]:
     text = _ROOM.joinpath("queries", f"{file}.sql").read_text("utf-8")

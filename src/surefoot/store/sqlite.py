@@ -53,13 +53,17 @@ class SqliteDatabase:
 
     kind = "sqlite"
 
-    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, read_only: bool = False, scripts: Sequence[str] = ()
+    ) -> None:
         """Open, creating what is missing; `read_only` takes no lock and changes nothing.
 
+        `scripts` make the tables, those of an installation by default.
         Raises `Refused("store.directory.locked")` when another process has it open.
         """
         self._directory = directory
         self._read_only = read_only
+        self._scripts = scripts or schema(self.kind)
         self._lock: int | None = None
         self._mutex = threading.RLock()
         self._names: dict[str, threading.RLock] = {}
@@ -127,7 +131,7 @@ class SqliteDatabase:
             try:
                 if not self._read_only:
                     connection.execute("PRAGMA journal_mode=WAL")
-                    for script in schema(self.kind):
+                    for script in self._scripts:
                         connection.executescript(script)
             except BaseException:
                 connection.close()

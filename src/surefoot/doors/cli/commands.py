@@ -7,6 +7,7 @@ from surefoot.doors.cli.commands_environment import ENVIRONMENTS
 from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
 from surefoot.doors.cli.commands_trust import TRUST
+from surefoot.doors.cli.commands_witness import WITNESS
 
 NOUNS = {
     "installation": "this installation",
@@ -23,6 +24,7 @@ NOUNS = {
     "device": "devices of an environment",
     "journal": "the record and its proof",
     "root": "root.json: the file that trust starts at",
+    "witness": "watch over a log, on another machine",
     "verify": "verify a proof offline",
     "key": "keys of people",
     "login": "open a browser session by a one-time link",
@@ -33,4 +35,4 @@ NOUNS = {
     "demo": "see it all on a real product",
 }
 
-COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *TRUST, *HERE)
+COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *TRUST, *HERE, *WITNESS)
