@@ -77,7 +77,7 @@ def read_seed(folder: Path, name: str) -> bytes:
             f"key {folder / 'keys' / name}",
             expected="the log's signing key",
             found=error.strerror or str(error),
-            remedy="put it back from its copy",
+            remedy="put it back from its copy; when it is lost: surefoot journal new-epoch --lost",
         ) from None
 
 

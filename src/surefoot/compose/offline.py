@@ -16,8 +16,9 @@ from surefoot.compose.signed import signed_acts
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
+from surefoot.journal.trusted import Trust, Trusted
 from surefoot.store.blobs import FileBlobs
-from surefoot.trust.note import VerifierKey
+from surefoot.trust.root import read_root
 
 Progress = Callable[[int, int], None]
 
@@ -42,26 +43,28 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
 
 
 def verify_export(
-    folder: Path, vkey: str, pinned: str | None, progress: Progress
+    folder: Path, trust: str | bytes, pinned: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """Verify an export with a pinned key alone, and a checkpoint kept elsewhere when given.
+    """Verify an export with a pinned key (text) or root.json (bytes) alone, and a checkpoint kept
+    elsewhere when given.
 
-    Raises `Refused("journal.key.input")` for a key that is none.
+    Raises `Refused("journal.key.input")` for a key or a root that is none.
     """
     try:
-        VerifierKey.parse(vkey)
+        trusted: Trust = read_root(trust) if isinstance(trust, bytes) else trust
+        Trusted(trusted)
     except ValueError as error:
         raise Refused(
             "journal.key.input",
             "log key",
-            expected="a key like surefoot/NAME+hash+base64, as the log's owner gave it to you",
+            expected="a key like surefoot/NAME+hash+base64, or a root.json, as you pinned it",
             found=str(error)[:200],
             remedy="pin it from a place you trust",
         ) from None
     return _plain(
         verify.verify_export(
             folder,
-            vkey,
+            trusted,
             pinned=pinned,
             make_world=new_world,
             progress=lambda done: progress(done, 0),

@@ -1,4 +1,4 @@
-"""What people signed themselves: approvals and manifests, checked again from the kept envelopes.
+"""What people signed themselves: approvals, manifests and roots, checked from the kept envelopes.
 
 Keeps: that somebody approved or cut something is believed for their own signature, by a key that
 counted then, over exactly what the fact says, and not because the journal says so.
@@ -11,10 +11,13 @@ from collections.abc import Callable
 
 from surefoot.core import facts as f
 from surefoot.core import manifest as manifests
+from surefoot.core import trust_root
+from surefoot.core.errors import Refused
 from surefoot.core.world import World
 from surefoot.trust import canonical, envelope
 from surefoot.trust.digest import Digest, digest_of
 from surefoot.trust.keys import parse_public_line
+from surefoot.trust.note import NotANote, VerifierKey, open_note
 
 APPROVAL_TYPE = "application/vnd.surefoot.approval+json"
 
@@ -31,7 +34,37 @@ def fault_of(world: World, fact: f.Fact, evidence: tuple[Digest, ...], find: Fin
         return _approval(world, fact, find)
     if isinstance(fact, f.ReleaseRegistered):
         return _release(world, fact, evidence, find)
+    if isinstance(fact, f.RootPublished):
+        return _root(world, fact.digest, find, world.log.key)
+    if isinstance(fact, f.EpochOpened):
+        return _root(world, fact.root, find, fact.key)
+    if isinstance(fact, f.LogKeyRotated):
+        return _rotation(fact)
     return None
+
+
+def _root(world: World, digest: Digest, find: Find, key: str) -> str:
+    """Signed by the founders or the root before, and about the key that signs then."""
+    content = find(digest)
+    newest = find(Digest(world.root.digest)) if world.root.digest else None
+    if content is None or (newest is None and world.root.digest):
+        return "no such root.json"
+    try:
+        root = trust_root.checked(world, content, newest)
+    except Refused as refused:
+        return f"{refused.expected}: {refused.found}"
+    log = root.log(key) if key else root.logs[-1]
+    return "" if log is not None and not log.ended else "the log's key does not count in it"
+
+
+def _rotation(fact: f.LogKeyRotated) -> str:
+    """Both keys signed the same statement."""
+    try:
+        texts = {open_note(fact.statement, VerifierKey.parse(k)) for k in (fact.old, fact.new)}
+    except NotANote as error:
+        return str(error)
+    same = texts == {trust_root.rotation_text(fact.old, fact.new)}
+    return "" if same else "the keys signed something else"
 
 
 def _approval(world: World, fact: f.ApprovalGiven, find: Find) -> str:

@@ -18,6 +18,7 @@ from surefoot.core.errors import Corrupt
 from surefoot.core.orphan import OpenClaims
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource, ExportSource, Row, Source
+from surefoot.journal.trusted import Epochs, Trust, Trusted
 from surefoot.store.database import Database
 from surefoot.trust import canonical, tiles
 from surefoot.trust.chain import Broken, Chain
@@ -28,9 +29,7 @@ from surefoot.trust.note import (
     NOTE_BYTES_MAX,
     Checkpoint,
     NotANote,
-    open_checkpoint,
     parse_checkpoint,
-    verifiers,
 )
 
 MakeWorld = Callable[[], Folding]
@@ -68,6 +67,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
     signatures: int = 0
     orphans: int = 0
+    epochs: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -92,36 +92,35 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify_live(
     database: Database,
-    vkey: str,
+    trust: Trust,
     last_checkpoint_path: Path | None,
     *,
     make_world: MakeWorld | None = None,
     progress: Progress | None = None,
     signed: Signed | None = None,
 ) -> Report:
-    """Verify the journal in a database against the log's key (its keys, one a line and the present
-    one first) and the checkpoint kept outside.
+    """Verify the journal in a database against the log's keys and the checkpoint kept outside.
 
     With `signed` and `make_world` the signatures of people are verified as well.
     Never raises `Corrupt`: what is bad is in the report.
     """
     pinned = _read_note(last_checkpoint_path) if last_checkpoint_path else None
-    return _Verification(DatabaseSource(database), vkey, make_world, progress, signed).run(pinned)
+    return _Verification(DatabaseSource(database), trust, make_world, progress, signed).run(pinned)
 
 
 def verify_export(
     directory: Path,
-    vkey: str,
+    trust: Trust,
     *,
     pinned: str | None = None,
     make_world: MakeWorld | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Verify an export with the pinned key alone; `pinned` is a checkpoint seen earlier, a note.
+    """Verify an export with the pinned key or root alone; `pinned` is a note seen earlier.
 
     Never raises `Corrupt`: what is bad is in the report.
     """
-    return _Verification(ExportSource(directory), vkey, make_world, progress).run(pinned)
+    return _Verification(ExportSource(directory), trust, make_world, progress).run(pinned)
 
 
 class _Verification:
@@ -130,13 +129,14 @@ class _Verification:
     def __init__(
         self,
         source: Source,
-        vkey: str,
+        trust: Trust,
         make_world: MakeWorld | None,
         progress: Progress | None,
         signed: Signed | None = None,
     ) -> None:
         self._source = source
-        self._keys = verifiers(vkey)
+        self._trusted = Trusted(trust)
+        self._epochs = Epochs()
         self._world = make_world() if make_world else None
         self._progress = progress or (lambda size: None)
         self._signed = signed or (lambda world, entry: None)
@@ -159,12 +159,13 @@ class _Verification:
             self._compare_head()
             self._compare_checkpoints(newest)
             self._compare_tiles()
+            self._compare_trusted(newest)
         elif newest is not None and self._chain.size > newest.size:
             self._compare(newest, "newest checkpoint")
         if pinned is not None:
             self._compare_pinned(pinned)
         return Report(
-            origin=self._keys[0].name,
+            origin=self._trusted.origin,
             size=self._chain.size,
             root=self._chain.tree.root().hex(),
             entries=self._entries,
@@ -175,6 +176,7 @@ class _Verification:
             replayed=self._world is not None,
             signatures=self._signatures,
             orphans=len(self._claims),
+            epochs=tuple(self._epochs.words),
             problems=tuple(self._problems),
         )
 
@@ -218,6 +220,7 @@ class _Verification:
             return
         self._entries += 1
         self._claims.add(leaf.kind, leaf.body)
+        self._epochs.take(leaf)
         if leaf.state not in self._states:
             self._states[leaf.state] = self._intact(leaf)
         if self._world is not None:
@@ -264,9 +267,9 @@ class _Verification:
                 self._bad("journal.checkpoint.missing", "export", "a checkpoint", "none")
             return None
         try:
-            return open_checkpoint(note, *self._keys)
+            return self._trusted.opened(note)
         except NotANote as error:
-            expected = f"a signature by {self._keys[0].text()}"
+            expected = self._trusted.expected
             self._bad("journal.checkpoint.signature", "newest checkpoint", expected, str(error))
             return None
 
@@ -298,9 +301,14 @@ class _Verification:
     def _compare_pinned(self, pinned: str) -> None:
         subject = "last checkpoint kept outside"
         try:
-            checkpoint = open_checkpoint(pinned, *self._keys)
+            checkpoint = self._trusted.opened(pinned)
         except NotANote as error:
             self._bad("journal.checkpoint.signature", subject, "a good signature", str(error))
+            return
+        lost = self._epochs.lost(checkpoint.size)
+        if lost and checkpoint.origin != self._trusted.origin:
+            expected = f"{checkpoint.size} leaves, root {checkpoint.root.hex()}"
+            self._bad("journal.epoch.discontinuity", subject, expected, lost)
             return
         self._compare(checkpoint, subject)
 
@@ -322,6 +330,18 @@ class _Verification:
             expected, found = checkpoint.root.hex(), root.hex()
             self._bad("journal.root.differs", subject, expected, found, checkpoint.size - 1)
         return root == checkpoint.root
+
+    def _compare_trusted(self, newest: Checkpoint | None) -> None:
+        """A key counts at the time of the seal; and what was trusted of a stolen one is there."""
+        note = self._source.checkpoint()
+        if note is not None and newest is not None and newest.size == self._chain.size:
+            try:
+                self._trusted.opened(note, self._chain.time_ms)
+            except NotANote as error:
+                subject, expected = "newest checkpoint", self._trusted.expected
+                self._bad("journal.checkpoint.signature", subject, expected, str(error))
+        for subject, expected, found in self._trusted.outside(self._chain.tree):
+            self._bad("journal.root.differs", subject, expected, found)
 
     def _compare_tiles(self) -> None:
         tree = self._chain.tree

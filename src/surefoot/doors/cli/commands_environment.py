@@ -226,6 +226,7 @@ _JOURNAL = (
         (
             Word("--offline", "folder made by: journal export", shown_as="DIR"),
             Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
+            Word("--root", "instead of the key, the root.json that you pinned", shown_as="FILE"),
             Word("--checkpoint", "a checkpoint kept elsewhere, to compare with", shown_as="FILE"),
             Word("--data", "a data folder, read directly", shown_as="FOLDER"),
         ),

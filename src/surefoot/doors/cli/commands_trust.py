@@ -8,7 +8,30 @@ _DATA = Word("--data", "the installation's data folder", shown_as="FOLDER")
 _FILE = Word("file", "the root's file")
 _YES = Word("--yes", "do not ask", flag=True)
 
+_KEYS = (
+    Command(
+        "journal rotate-key",
+        "let a new key of the log sign, the old one beside it for a while; the server is stopped",
+        (_DATA, Word("--overlap-hours", "how long both sign", int, 168)),
+        "log_key:rotate",
+    ),
+    Command(
+        "journal new-epoch",
+        "go on under another origin and key, when the log's key is lost or in wrong hands",
+        (
+            _DATA,
+            Word("--lost", "nobody has the key any more", flag=True),
+            Word("--compromised", "somebody else has it as well", flag=True),
+            Word("--trusted-up-to", "the last size the key is believed for", int, 0),
+            Word("--draft", "first: write the root for the founders to sign", shown_as="FILE"),
+            Word("--root", "then: open the epoch with what they signed", shown_as="FILE"),
+        ),
+        "log_key:new_epoch",
+    ),
+)
+
 TRUST = (
+    *_KEYS,
     Command(
         "root draft",
         "write the next root.json from a data folder, for the founders to sign",

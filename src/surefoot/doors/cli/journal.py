@@ -28,19 +28,20 @@ def verify(options: argparse.Namespace) -> None:
 
 
 def _verify_export(options: argparse.Namespace) -> dict[str, Any]:
-    if not options.log_key:
+    if bool(options.log_key) == bool(options.root):
         raise Refused(
             "journal.key.input",
             "journal verify",
-            expected="--log-key VKEY, the log's key that you pinned",
-            found="none",
+            expected="--log-key VKEY or --root FILE, whichever you pinned",
+            found="both" if options.root else "none",
             remedy="take it from a place you trust, never from the export itself",
         )
     pinned = files.read(Path(options.checkpoint)).decode() if options.checkpoint else None
+    trust = files.read(Path(options.root)) if options.root else key_of(options.log_key)
     progress = progress_for(options.output, "journal")
     try:
         report: dict[str, Any] = compose.load("offline").verify_export(
-            Path(options.offline), key_of(options.log_key), pinned, progress.at
+            Path(options.offline), trust, pinned, progress.at
         )
     finally:
         progress.end()

@@ -1,0 +1,58 @@
+"""Commands on the log's own keys, on the machine that has them, with the server stopped."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from surefoot.core.errors import Refused
+from surefoot.doors.cli import compose, files, root, show
+
+_OVERLAP_HOURS_MAX = 24 * 366
+
+
+def rotate(options: argparse.Namespace) -> None:
+    """Let a new key sign."""
+    folder = compose.data_folder(options.data)
+    if not 0 <= options.overlap_hours <= _OVERLAP_HOURS_MAX:
+        raise _refused(f"0 to {_OVERLAP_HOURS_MAX} hours", str(options.overlap_hours))
+    made = compose.load("key_life").rotate(folder, options.overlap_hours)
+    _tell(options, made, "then publish a root that names both: surefoot root draft --data FOLDER")
+
+
+def new_epoch(options: argparse.Namespace) -> None:
+    """Draft the root of the next epoch, or open it with the signed one."""
+    folder = compose.data_folder(options.data)
+    if options.lost == options.compromised:
+        raise _refused("--lost or --compromised", "both" if options.lost else "neither")
+    cause = "lost" if options.lost else "compromised"
+    life = compose.load("key_life")
+    if options.draft:
+        payload = life.draft_epoch(folder, cause, options.trusted_up_to)
+        root.write_draft(options, options.draft, payload)
+    elif options.root:
+        made = life.open_epoch(folder, cause, files.read(Path(options.root)))
+        _tell(options, made, "give everybody the new root.json: surefoot root get")
+    else:
+        raise _refused(
+            "--draft FILE, and then --root FILE with what the founders signed", "neither"
+        )
+
+
+def _tell(options: argparse.Namespace, made: dict[str, Any], then: str) -> None:
+    if options.output == "json":
+        show.as_json(made)
+        return
+    show.fields((name.replace("_", " "), value) for name, value in made.items())
+    show.line(then)
+
+
+def _refused(expected: str, found: str) -> Refused:
+    return Refused(
+        "journal.epoch.input",
+        "keys of the log",
+        expected=expected,
+        found=found,
+        remedy="see: surefoot journal --help",
+    )
