@@ -14,12 +14,13 @@ import pytest
 
 from surefoot.core.errors import Corrupt
 from surefoot.journal.seal import write_up
+from surefoot.journal.snapshot import SnapshotFile
 from surefoot.journal.tiles import export
 from surefoot.journal.verify import Report, columns_of, verify_export, verify_live
 from surefoot.store.database import Database
 from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.sqlite import SqliteDatabase
-from surefoot.testing.journal import ANN, KEY, TallyWorld, draft, open_log
+from surefoot.testing.journal import ANN, KEY, TallyWorld, draft, open_log, snapshot_in
 from surefoot.trust.chain import Chain
 from surefoot.trust.entry import Entry, parse
 
@@ -58,11 +59,14 @@ def raw(database: Database, index: int) -> bytes:
         return bytes(session.rows("journal.leaves_from", first=index, limit=1)[0][1])
 
 
-def fill(database: Database, checkpoint: Path) -> None:
+def fill(
+    database: Database, checkpoint: Path, snapshot: SnapshotFile[TallyWorld] | None = None
+) -> None:
     """Leaves 0 to 11: entries of two streams at even places, seals at odd ones."""
-    log = open_log(database, checkpoint)
+    log = open_log(database, checkpoint, snapshot=snapshot)
     for i in range(BATCHES):
         log.transact(lambda world, i=i: [draft(f"env/{i % 2}", x=i)], ANN, f"r{i}")
+    assert log.keep_snapshot() == (snapshot is not None)
 
 
 def edit_row(database: Database) -> None:
@@ -189,22 +193,26 @@ ATTACKS: list[tuple[Callable[[Database], None], str, int]] = [
 ]
 
 
+@pytest.mark.parametrize("start", ["fold", "snapshot"])
 @pytest.mark.parametrize(
     ("attack", "code", "index"), ATTACKS, ids=lambda x: getattr(x, "__name__", "")
 )
 def test_the_first_bad_thing_is_named_and_the_journal_is_read_only(
     database: Database,
     checkpoint: Path,
+    tmp_path: Path,
     attack: Callable[[Database], None],
     code: str,
     index: int,
+    start: str,
 ) -> None:
-    fill(database, checkpoint)
+    snapshot = snapshot_in(tmp_path / "snapshot") if start == "snapshot" else None
+    fill(database, checkpoint, snapshot)
     attack(database)
     report = verify_live(database, VKEY, checkpoint, make_world=TallyWorld)
     assert not report.ok
     assert (report.problems[0].code, report.problems[0].index) == (code, index), report.problems
-    log = open_log(database, checkpoint)
+    log = open_log(database, checkpoint, snapshot=snapshot)
     assert log.alarm is not None
     assert log.alarm.code == code
     with pytest.raises(Corrupt) as caught:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from surefoot.core.fold import new_world
 from surefoot.core.world import World
+from surefoot.core.world_form import world_bytes, world_of
 from surefoot.testing.simulator import SCENARIOS, Faults, Node, run_to_the_end
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
@@ -66,6 +67,22 @@ def test_any_stop_on_the_way_gives_the_same_world(
     for entry in entries[at:]:
         interrupted.apply(entry)
     assert states(interrupted) == states(folded(entries))
+
+
+@given(scenario=st.sampled_from(SCENARIOS), data=st.data())
+@SETTINGS
+def test_going_on_from_the_kept_form_gives_the_same_world(
+    runs: Runs, scenario: str, data: st.DataObject
+) -> None:
+    """What a start from a snapshot does, at any cut."""
+    entries = runs[scenario]
+    at = data.draw(st.integers(0, len(entries)))
+    taken_up = world_of(world_bytes(folded(entries[:at])))
+    assert vars(taken_up) == vars(folded(entries[:at]))
+    for entry in entries[at:]:
+        taken_up.apply(entry)
+    assert vars(taken_up) == vars(folded(entries))
+    assert states(taken_up) == states(folded(entries))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

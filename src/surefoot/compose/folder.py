@@ -25,9 +25,11 @@ from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.core.target import Plain
 from surefoot.core.world import World
+from surefoot.core.world_form import world_bytes, world_of
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.effects import draft
 from surefoot.journal.log import Log
+from surefoot.journal.snapshot import SnapshotFile, code_version
 from surefoot.store.database import Database
 from surefoot.store.durable import write_durably
 from surefoot.store.sqlite import SqliteDatabase
@@ -143,6 +145,11 @@ def checkpoint_path(folder: Path, settings: Settings) -> Path:
     return Path(settings.checkpoint) if settings.checkpoint else folder / "checkpoint" / "last"
 
 
+def snapshot_path(folder: Path) -> Path:
+    """Where the snapshot is kept, beside the database; may be deleted at any time."""
+    return folder / "store" / "snapshot"
+
+
 def open_store(folder: Path, settings: Settings, *, read_only: bool = False) -> Database:
     """The database of a data folder; read-only takes no lock and creates nothing."""
     if settings.store:
@@ -174,5 +181,12 @@ def open_log(
         free_bytes_min=settings.free_bytes_min,
         adopt=bool(settings.store),
         fault=fault,
+        snapshot=SnapshotFile(
+            snapshot_path(folder),
+            seed(folder, "installation"),
+            code_version("surefoot.core", "surefoot.trust"),
+            world_bytes,
+            world_of,
+        ),
     )
     return log, database

@@ -42,6 +42,7 @@ from surefoot.compose.rooting import keep_root
 from surefoot.compose.signed import signed_acts
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services
+from surefoot.core.errors import SurefootError
 from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
@@ -68,6 +69,8 @@ from surefoot.trust.entry import Actor
 from surefoot.trust.note import verifiers
 
 _LOOK_MS = 2_000
+_RECHECK_LEAVES = 5_000
+_SNAPSHOT_LEAVES = 10_000
 
 
 class Installation:
@@ -139,7 +142,9 @@ class Installation:
         )
 
     def close(self) -> None:
-        """Release the folder."""
+        """Keep what makes the next start fast, and release the folder."""
+        with suppress(SurefootError):
+            self.log.keep_snapshot()
         self.database.close()
 
     def _app(self) -> App:
@@ -255,6 +260,8 @@ class Installation:
     def upkeep(self) -> None:
         """What the engine's loop does besides deployments: at each turn, and every two seconds."""
         self.seal_devices()
+        self.log.recheck(_RECHECK_LEAVES)
+        self.log.keep_snapshot(_SNAPSHOT_LEAVES)
         if self.clock.now_ms() - self._looked_ms > _LOOK_MS:
             self._looked_ms = self.clock.now_ms()
             self.note_services()

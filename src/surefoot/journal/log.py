@@ -24,6 +24,7 @@ from surefoot.journal.checkpoint import CheckpointFile, CheckpointSigner
 from surefoot.journal.history import History
 from surefoot.journal.memory import Memory, load
 from surefoot.journal.seal import Batch, Folding, check_drafts, write_up
+from surefoot.journal.snapshot import SnapshotFile, begin
 from surefoot.journal.source import DatabaseSource
 from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
@@ -69,12 +70,14 @@ class Log(History, Generic[W]):
         free_bytes_min: int = 64 * 1024 * 1024,
         adopt: bool = False,
         fault: Callable[[str], None] = lambda place: None,
+        snapshot: SnapshotFile[W] | None = None,
     ) -> None:
         """Open and catch up; sign what a crash left unsigned.
 
         A `CheckpointFile` that is no signer opens for questions only. `adopt` accepts the
         database's own newest checkpoint when this machine has no checkpoint file yet (a process
-        that joins others on PostgreSQL). `fault` is called at named places, for crash tests.
+        that joins others on PostgreSQL). `fault` is called at named places, for crash tests. With
+        `snapshot` a start folds what came after it; call `recheck` then, until it says False.
         """
         super().__init__(database)
         self._signer = signer
@@ -83,6 +86,7 @@ class Log(History, Generic[W]):
         self._free_bytes_min = free_bytes_min
         self._adopt = adopt
         self._fault = fault
+        self._snapshot = snapshot
         self._mutex = threading.RLock()
         self._changed = threading.Condition()
         self._memory: Memory[W] | None = None
@@ -180,6 +184,29 @@ class Log(History, Generic[W]):
                 if self._size <= size:
                     self._changed.wait(min(left, _POLL_SECONDS) if shared else left)
 
+    def keep_snapshot(self, leaves_min: int = 0) -> bool:
+        """Keep a snapshot if the journal grew by so many leaves since the last; True if kept."""
+        with self._mutex:
+            if self._snapshot is None or self.alarm is not None:
+                return False
+            memory, origin = self._sound(), self._signer.verifier.name
+            write = self._snapshot.prepare(memory, origin, leaves_min)
+        return write is not None and write()
+
+    def recheck(self, leaves: int) -> bool:
+        """Compare the next rows that a snapshot spared the start; True while there are more.
+
+        A row that differs is an alarm, as if the start had found it.
+        """
+        with self._mutex:
+            memory = self._memory
+        try:
+            return memory is not None and memory.recheck(DatabaseSource(self._database), leaves)
+        except Corrupt as error:
+            with self._mutex:
+                self._raise_alarm(error)
+            return False
+
     def _writable(self) -> CheckpointSigner:
         """The signer, when a batch may be written now."""
         if self.alarm is not None:
@@ -253,7 +280,7 @@ class Log(History, Generic[W]):
         source = DatabaseSource(self._database)
         try:
             if memory is None:
-                memory = Memory(self._make_world())
+                memory = begin(source, self._make_world, self._snapshot, self._signer.known)
             memory.catch_up(source)
         except Corrupt as error:
             return self._raise_alarm(error)

@@ -16,6 +16,7 @@ from surefoot.journal.source import Row, Source
 from surefoot.journal.verify import columns_of
 from surefoot.trust.chain import Broken, Chain
 from surefoot.trust.entry import Entry, NotAnEntry, read_stored
+from surefoot.trust.merkle import leaf_hash
 from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
 
 W = TypeVar("W", bound=Folding)
@@ -24,12 +25,17 @@ _REMEDY = "the journal is read-only: run journal verify, keep a copy, and restor
 
 
 class Memory(Generic[W]):
-    """Tree, heads and world up to the same leaf."""
+    """Tree, heads and world up to the same leaf.
+
+    The rows of the first `unread` leaves were not read to make it: a snapshot gave their hashes.
+    """
 
     def __init__(self, world: W) -> None:
         self.world = world
         self.chain = Chain(seals=False)
         self.signed_size = -1
+        self.unread = 0
+        self._reread = 0
 
     def catch_up(self, source: Source) -> None:
         """Take what is stored and not yet folded, then compare with the stored head.
@@ -62,6 +68,32 @@ class Memory(Generic[W]):
             raise _corrupt("journal.row.differs", subject, expected, found)
         if isinstance(leaf, Entry):
             self._fold(leaf, subject)
+
+    def recheck(self, source: Source, limit: int) -> bool:
+        """Compare the next unread rows with the tree; True while there are more.
+
+        Raises `Corrupt` for a row that is not what its leaf hash was made of. May be called beside
+        the writer: leaves that are in the tree never change.
+        """
+        end = min(self.unread, self._reread + limit)
+        for row in source.rows(self._reread):
+            if row.index >= end:
+                break
+            self._compare_row(row)
+            self._reread = row.index + 1
+        if self._reread < end:
+            subject, found = "tail of the journal", f"{self._reread} leaves"
+            raise _corrupt("journal.entry.missing", subject, f"{end} leaves", found)
+        return self._reread < self.unread
+
+    def _compare_row(self, row: Row) -> None:
+        subject = f"leaf {row.index} of the journal"
+        expected, found = self.chain.tree.leaf(self._reread).hex(), leaf_hash(row.raw).hex()
+        if row.index != self._reread or found != expected:
+            raise _corrupt("journal.root.differs", subject, expected, found)
+        columns = columns_of(read_stored(row.index, row.raw))
+        if row.columns is not None and row.columns != columns:
+            raise _corrupt("journal.row.differs", subject, str(columns), str(row.columns))
 
     def compare(self, checkpoint: Checkpoint, subject: str) -> None:
         """Raise `Corrupt` unless the tree begins with what the checkpoint says."""

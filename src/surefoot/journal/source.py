@@ -80,6 +80,12 @@ class DatabaseSource:
             row = session.row("journal.newest_checkpoint")
         return None if row is None else str(row[1])
 
+    def checkpoint_of(self, size: int) -> str | None:
+        """The stored checkpoint of exactly this size."""
+        with self._database.read() as session:
+            row = session.row("journal.checkpoint_upto", size=size)
+        return None if row is None or int(row[0]) != size else str(row[1])
+
     def checkpoints(self) -> Iterator[str]:
         """All stored checkpoints."""
         size = -1

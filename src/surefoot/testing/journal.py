@@ -13,9 +13,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from surefoot.engine.clock import SystemClock
 from surefoot.journal.checkpoint import CheckpointSigner
 from surefoot.journal.log import Log
+from surefoot.journal.snapshot import SnapshotFile
 from surefoot.store.database import Database
 from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.sqlite import SqliteDatabase
@@ -61,10 +64,36 @@ def open_log(
     now_ms: Callable[[], int] = CLOCK.now_ms,
     fault: Callable[[str], None] = lambda place: None,
     adopt: bool = False,
+    snapshot: SnapshotFile[TallyWorld] | None = None,
 ) -> Log[TallyWorld]:
     """A journal of a `TallyWorld`, signed with the test key."""
     signer = CheckpointSigner(KEY, checkpoint)
-    return Log(database, signer, TallyWorld, now_ms, fault=fault, adopt=adopt, free_bytes_min=1)
+    return Log(
+        database,
+        signer,
+        TallyWorld,
+        now_ms,
+        fault=fault,
+        adopt=adopt,
+        free_bytes_min=1,
+        snapshot=snapshot,
+    )
+
+
+def snapshot_in(
+    path: Path, *, key: bytes = b"test", version: str = "1"
+) -> SnapshotFile[TallyWorld]:
+    """A snapshot file of a `TallyWorld`."""
+
+    def decode(content: bytes) -> TallyWorld:
+        world = TallyWorld()
+        world.streams, world.requests = msgspec.msgpack.decode(content)
+        return world
+
+    def encode(world: TallyWorld) -> bytes:
+        return msgspec.msgpack.encode((world.streams, world.requests))
+
+    return SnapshotFile(path, key, version, encode, decode)
 
 
 def open_database(store: str) -> Database:
