@@ -83,7 +83,7 @@ class Memory(Generic[W]):
             self._reread = row.index + 1
         if self._reread < end:
             subject, found = "tail of the journal", f"{self._reread} leaves"
-            raise _corrupt("journal.entry.missing", subject, f"{end} leaves", found)
+            raise _corrupt("journal.head.differs", subject, f"{end} leaves", found)
         return self._reread < self.unread
 
     def _compare_row(self, row: Row) -> None:
