@@ -11,6 +11,7 @@ from surefoot.core.device import (
     Attributes,
     CancelAsked,
     CancelFeedback,
+    Consented,
     Event,
     Expired,
     Feedback,
@@ -48,6 +49,8 @@ def moved(before: Action, move: Move) -> Action:
         sha256=before.sha256,
         cancelling=move.cancelling,
         progress=before.progress + move.keep,
+        consent=move.consent or before.consent,
+        strength=move.strength or before.strength,
     )
 
 
@@ -156,6 +159,7 @@ EVENTS = st.one_of(
         st.sampled_from(["1.1.0", "1.0.0", ""]),
         st.sampled_from(["", IMAGE, "cd" * 32]),
     ),
+    st.booleans().map(lambda given: Consented(given=given)),
     st.sampled_from([Opened(), Fetched(), Expired(), CancelAsked(), Superseded(3)]),
 )
 
@@ -205,3 +209,52 @@ def test_what_a_device_says_it_runs() -> None:
     found = attributes_of({"sw_version": "1", "firmware_version": "2", "fw_digest": "sha256:AB"})
     assert found == Attributes("2", "ab")
     assert attributes_of({"serial": "7"}) == Attributes("")
+
+
+def test_nothing_begins_before_the_devices_user_confirmed_it() -> None:
+    waiting = action(consent="waiting")
+    for event in (
+        Opened(),
+        Fetched(),
+        Feedback("closed", "success"),
+        Feedback("closed", "failure"),
+    ):
+        move = transition(waiting, event)
+        assert (move.state, move.answer, move.keep) == ("assigned", "waiting", False)
+    denied = moved(waiting, transition(waiting, Consented(given=False)))
+    assert (denied.state, denied.consent) == ("assigned", "denied")
+    given = moved(denied, transition(denied, Consented(given=True)))
+    assert (given.state, given.consent) == ("assigned", "given")
+    assert transition(given, Consented(given=True)).answer == "not_waiting"
+    assert after(given, Opened()).state == "offered"
+
+
+def test_strength_only_rises() -> None:
+    start = after(action(), Feedback("closed", "success"))
+    assert start.strength == "reported"
+    shown = after(start, Attributes("1.1.0"))
+    assert shown.strength == "attributes"
+    assert after(shown, Attributes("1.1.0", IMAGE)).strength == "digest"
+    assert after(shown, Attributes("1.1.0", "cd" * 32)).strength == "attributes"
+    assert after(shown, Attributes("1.1.0", IMAGE), Attributes("1.0.0")).strength == "digest"
+
+
+RANKS = ["", "reported", "attributes", "digest"]
+
+
+@given(st.lists(EVENTS, max_size=25), st.sampled_from(["", "waiting"]))
+def test_no_order_of_reports_makes_strength_without_its_evidence(
+    events: list[Event], consent: str
+) -> None:
+    now, told, given_by_user = action(consent=consent), False, consent == ""
+    for event in events:
+        before = now
+        given_by_user = given_by_user or (isinstance(event, Consented) and event.given)
+        told = told or (isinstance(event, Feedback) and event.execution == "closed")
+        now = moved(now, transition(now, event))
+        assert RANKS.index(now.strength) >= RANKS.index(before.strength)
+        assert (now.state == "verified") <= (now.strength in ("attributes", "digest"))
+        if now.strength != before.strength and now.strength != "reported":
+            assert isinstance(event, Attributes) and event.version == "1.1.0"
+            assert event.sha256 == (IMAGE if now.strength == "digest" else "")
+        assert now.strength == "" or (told and given_by_user)

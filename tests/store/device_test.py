@@ -1,18 +1,23 @@
 """The registry, rollouts and batches on SQLite and PostgreSQL: one suite."""
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from surefoot.core.device import Feedback, Opened
 from surefoot.core.errors import Refused
 from surefoot.core.target import Token
 from surefoot.engine import fleet_books
-from surefoot.store.device import AttributesPut, Incoming, NewDevice
+from surefoot.store.database import Database
+from surefoot.store.device import AttributesPut, Incoming, NewDevice, ProfileLearned
 from surefoot.store.device_rollouts import DeviceRollouts, Return, Wave
 from surefoot.store.postgres import PostgresDatabase
+from surefoot.store.sqlite import FILE_NAME, SqliteDatabase
 from surefoot.testing.device_door import DeviceHouse
 from surefoot.trust import merkle
 
@@ -310,3 +315,60 @@ def test_the_timeline_shows_what_happened_newest_first(house: DeviceHouse) -> No
     found = house.registry.timeline(ENV, "a")
     assert len(found) == 2 and b'"to":"reported"' in found[0]
     assert house.registry.runs(ENV) == {"": 1}
+
+
+def opened_before_the_traits(database: Database, folder: Path, dsn: str) -> Database:
+    """The same database as an older version left it: without the tables that came later."""
+    tables = ("device_traits", "device_action_traits")
+    database.close()
+    if database.kind == "sqlite":
+        with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+            for table in tables:
+                connection.execute(f"DROP TABLE {table}")
+            connection.commit()
+        return SqliteDatabase(folder)
+    with psycopg.connect(dsn) as connection:
+        for table in tables:
+            connection.execute(f"DROP TABLE {table}".encode())
+        connection.execute("COMMENT ON TABLE journal_head IS 'older'")
+    return PostgresDatabase(dsn)
+
+
+def test_an_installation_from_before_the_traits_opens(
+    house: DeviceHouse, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    house.enrol(ENV, "a")
+    assign(house, wave(house))
+    before = house.registry.page(ENV)
+    dsn = "" if house.database.kind == "sqlite" else request.getfixturevalue("postgres_dsn")
+    database = opened_before_the_traits(house.database, tmp_path / "db", dsn)
+    again = DeviceHouse(tmp_path / "again", database, house.now_ms)
+    assert again.registry.page(ENV) == before
+    assert tell(again, "a", DONE, says("1.1.0")) == ["taken", "taken"]
+    assert again.registry.page(ENV)[0].strength == "attributes"
+    database.close()
+
+
+def test_strength_rises_from_a_report_to_attributes_to_the_digest(house: DeviceHouse) -> None:
+    house.enrol(ENV, "a")
+    wanted = wave(house)
+    assign(house, wanted)
+    seen = [house.registry.page(ENV)[0].strength]
+    digest = {"firmware_version": "1.1.0", "firmware_digest": wanted.firmware.sha256}
+    for told in (DONE, says("1.1.0"), AttributesPut(mode="merge", values=digest), says("1.0.0")):
+        tell(house, "a", told)
+        seen.append(house.registry.page(ENV)[0].strength)
+    assert seen == ["", "reported", "attributes", "digest", "digest"]
+    bodies = house.registry.timeline(ENV, "a")
+    assert any(b'"strength":"digest"' in body for body in bodies)
+    assert house.seal(ENV) == {"0": {"verified": 1}}
+
+
+def test_what_a_client_cannot_take_is_shown(house: DeviceHouse) -> None:
+    house.enrol(ENV, "a")
+    assign(house, wave(house, firmware=house.firmware(b"x", "1.1.0", file="fw.bin")))
+    assert tell(house, "a", ProfileLearned(profile="swupdate")) == ["taken"]
+    assert tell(house, "a", ProfileLearned(profile="rauc")) == ["unchanged"]
+    found = house.registry.find(ENV, "a")
+    assert found is not None and (found.profile, found.profile_by) == ("swupdate", "learned")
+    assert found.withheld == "swupdate takes only files that end in .swu or .zck"

@@ -3,8 +3,9 @@
 Keeps: success told by a client is provisional (`reported`); only attributes that arrive later and
 show the version make it `verified`; a skipped update never counts; `closed` with `none` is a
 success report; after the end every feedback is `gone`; surplus progress is dropped, a `closed`
-never; an accepted cancel says nothing about what runs. Return actions end `returned`.
-Does not: store, read time or speak HTTP. Source: hawkBit DDI v1, feedback and cancel.
+never; an accepted cancel says nothing about what runs. Return actions end `returned`. An action
+that waits for the device's user is not begun, and no report moves it, until the user confirms it.
+Does not: store, read time or speak HTTP. Source: hawkBit DDI v1.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ ActionState = Literal[
     "returned",
     "unknown",
 ]
+Standing = Literal["", "pending", "rejected", "revoked"]
+Strength = Literal["", "reported", "attributes", "digest"]
 ActionKind = Literal["update", "return"]
 Execution = Literal[
     "closed",
@@ -39,7 +42,8 @@ Execution = Literal[
     "rejected",
 ]
 Finished = Literal["success", "failure", "none"]
-Answer = Literal["taken", "gone", "not_cancelling"]
+Answer = Literal["taken", "gone", "not_cancelling", "waiting", "not_waiting"]
+Consent = Literal["", "waiting", "denied", "given"]
 
 STATES: tuple[ActionState, ...] = (
     "assigned",
@@ -54,6 +58,7 @@ STATES: tuple[ActionState, ...] = (
     "unknown",
 )
 OPEN: frozenset[ActionState] = frozenset({"assigned", "offered", "downloading", "installing"})
+WAITING: frozenset[Consent] = frozenset({"waiting", "denied"})
 PENDING: frozenset[ActionState] = OPEN | {"reported"}
 ERRORS: frozenset[ActionState] = frozenset({"failed", "timed_out"})
 
@@ -74,7 +79,12 @@ _MOVES_TO: dict[Execution, ActionState] = {
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One device's task: move to `version`, whose image has `sha256` (64 hex digits)."""
+    """One device's task: move to `version`, whose image has `sha256` (64 hex digits).
+
+    `consent` is empty when nobody need be asked; waiting and denied keep the action from beginning.
+    `strength` is what speaks for its outcome: a report alone, attributes that came later, or
+    attributes with the image's digest.
+    """
 
     state: ActionState
     kind: ActionKind
@@ -82,6 +92,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     cancelling: bool = False
     progress: int = 0
+    consent: Consent = ""
+    strength: Strength = ""
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -108,6 +120,13 @@ class CancelFeedback(msgspec.Struct, frozen=True, tag="cancel_feedback"):
     details: tuple[str, ...] = ()
 
 
+class Consented(msgspec.Struct, frozen=True, tag="consented"):
+    """The device's user confirmed the action, or denied it for now."""
+
+    given: bool
+    details: tuple[str, ...] = ()
+
+
 class Attributes(msgspec.Struct, frozen=True, tag="attributes"):
     """What the device says it runs: version, and the image's digest when it knows it."""
 
@@ -130,12 +149,23 @@ class Expired(msgspec.Struct, frozen=True, tag="expired"):
 
 
 Event: TypeAlias = (
-    Opened | Fetched | Feedback | CancelFeedback | Attributes | CancelAsked | Superseded | Expired
+    Opened
+    | Fetched
+    | Feedback
+    | CancelFeedback
+    | Consented
+    | Attributes
+    | CancelAsked
+    | Superseded
+    | Expired
 )
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event does. `keep` asks for a durable row; `ask` wants new attributes."""
+    """What one event does. `keep` asks for a durable row; `ask` wants new attributes.
+
+    An empty `consent` or `strength` leaves it as it is.
+    """
 
     state: ActionState
     reason: str = ""
@@ -143,10 +173,19 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = True
     ask: bool = False
     cancelling: bool = False
+    consent: Consent = ""
+    strength: Strength = ""
+
+
+_BEGINNINGS = (Opened, Fetched, Feedback, CancelFeedback)
 
 
 def transition(action: Action, event: Event) -> Move:
     """The effect of one event on an action; total: every event has an answer in every state."""
+    if isinstance(event, Consented):
+        return _consented(action, event)
+    if action.state in OPEN and action.consent in WAITING and isinstance(event, _BEGINNINGS):
+        return _stay(action, keep=False, answer="waiting")
     if isinstance(event, Feedback):
         return _feedback(action, event)
     if isinstance(event, CancelFeedback):
@@ -185,6 +224,21 @@ def _stay(action: Action, *, keep: bool, answer: Answer = "taken", reason: str =
     )
 
 
+def _consented(action: Action, event: Consented) -> Move:
+    if action.state not in OPEN:
+        return _stay(action, keep=False, answer="gone")
+    if action.consent not in WAITING:
+        return _stay(action, keep=False, answer="not_waiting")
+    last = event.details[-1] if event.details else ""
+    if event.given:
+        reason = last or "the device's user confirmed it"
+        return Move(state=action.state, reason=reason, consent="given")
+    if action.progress >= PROGRESS_MAX:
+        return _stay(action, keep=False)
+    reason = f"the device's user denied it{f': {last}' if last else ''}"
+    return Move(state=action.state, reason=reason, consent="denied")
+
+
 def _forward(action: Action, state: ActionState, reason: str) -> Move:
     if action.state not in OPEN or _ORDER[action.state] >= _ORDER[state]:
         return _stay(action, keep=False)
@@ -211,7 +265,8 @@ def _closed(event: Feedback) -> Move:
     if any(line.strip().casefold().startswith("skipped update") for line in event.details):
         reason = "the client skipped the update: nothing was installed"
         return Move(state="failed", reason=reason, ask=True)
-    return Move(state="reported", reason=last or "the client reported success", ask=True)
+    reason = last or "the client reported success"
+    return Move(state="reported", reason=reason, ask=True, strength="reported")
 
 
 def _cancel_feedback(action: Action, event: CancelFeedback) -> Move:
@@ -236,7 +291,10 @@ def _attributes(action: Action, event: Attributes) -> Move:
             reason = f"attributes show {event.version or 'no version'}, not {action.version}"
             return Move(state="reported", reason=reason, keep=False, ask=True)
         state: ActionState = "returned" if action.kind == "return" else "verified"
-        return Move(state=state, reason=f"attributes show {event.version}")
+        reason = f"attributes show {event.version}"
+        return Move(state=state, reason=reason, strength="digest" if event.sha256 else "attributes")
+    if action.strength == "attributes" and shown and event.sha256:
+        return Move(state=action.state, reason="attributes show the digest too", strength="digest")
     if action.state == "unknown" and event.version and not shown:
         return Move(state="returned", reason=f"cancelled; attributes show {event.version}")
     return _stay(action, keep=False)

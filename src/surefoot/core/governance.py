@@ -18,6 +18,7 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     minimum_sample: int = 1
     deadline_seconds: int = 86_400
     contract_percent: int = 100
+    confirmation: bool = False
 
 
 class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -35,12 +35,17 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device hears when it asks: how long to sleep, and at most one thing to do."""
+    """What a device hears when it asks: how long to sleep, and at most one thing to do.
+
+    `change` is a signed number of 32 bits that differs when the offer's content does; 0: none.
+    """
 
     sleep_seconds: int
     action: int = 0
     cancel: int = 0
+    confirm: int = 0
     installed: int = 0
+    change: int = 0
     wants_attributes: bool = False
 
 
@@ -51,6 +56,15 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     firmware: Firmware
     messages: tuple[str, ...] = ()
+    part: str = "bApp"
+
+
+class AutoConfirm(msgspec.Struct, frozen=True, kw_only=True):
+    """The device's user wants every action confirmed by itself, and who says so."""
+
+    initiator: str = ""
+    remark: str = ""
+    activated_ms: int = 0
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,40 +16,33 @@ import hmac
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from surefoot.core.device import OPEN, CancelFeedback, Feedback, Fetched, Opened
+from surefoot.core.device import OPEN, CancelFeedback, Consented, Feedback, Fetched, Opened
 from surefoot.core.errors import Refused, SurefootError
-from surefoot.core.offer import Image, Offer, Poll
+from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
+from surefoot.core.profile import profile_of, withheld
 from surefoot.core.target import Blobs
+from surefoot.engine.device_seat import Seat, seat_of
 from surefoot.store.device import (
     AttributesPut,
+    AutoConfirmPut,
     DeskRow,
     DeviceRegistry,
     Incoming,
+    InstalledPut,
+    ProfileLearned,
     RecordAnswer,
 )
 
 _log = logging.getLogger("surefoot.devices")
 
 _GROUP_MAX = 500
-_JITTER_FROM_SECONDS = 20
-_SLEEP_MAX = 86_399
+# Older Zephyr clients have this tenant built in: there the device's name alone must tell.
+_ANY = "default"
 _NO_HASH = bytes(32)
-
-
-class Seat(msgspec.Struct, gc=False):
-    """One device in the poll table."""
-
-    number: int
-    environment: str
-    device: str
-    token_hash: bytes
-    action: int
-    offered: bool
-    poll: Poll
 
 
 class DeviceDesk:
@@ -78,6 +71,7 @@ class DeviceDesk:
         self._refreshing = threading.Lock()
         self._seen: dict[int, int] = {}
         self._paths: dict[str, str] = {}
+        self._files: dict[str, str] = {}
         self._queue: asyncio.Queue[tuple[Incoming, asyncio.Future[RecordAnswer]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,21 +109,25 @@ class DeviceDesk:
             if found is not None and found.number == row.number:
                 del seats[row.device]
             return
-        offered = row.state in OPEN and (row.cancelling or self._may_offer(row))
-        poll = Poll(
-            sleep_seconds=_spread(self._sleep_seconds(row.environment), row.device),
-            action=row.action if offered and not row.cancelling else 0,
-            cancel=row.action if offered and row.cancelling else 0,
-            installed=row.installed,
-            wants_attributes=row.wants_attributes,
-        )
-        seats[row.device] = Seat(
-            row.number, row.environment, row.device, row.token_hash, row.action, offered, poll
-        )
+        seconds = self._sleep_seconds(row.environment)
+        proved = row.state in OPEN and (row.cancelling or self._may_offer(row))
+        seats[row.device] = seat_of(row, seconds, fits=self._fits(row), proved=proved)
+
+    def _fits(self, row: DeskRow) -> bool:
+        """Whether the device's client can take the image of its action."""
+        if not row.profile:
+            return True
+        if row.firmware not in self._files:
+            found = self._registry.firmware(row.firmware)
+            self._files[row.firmware] = found.file if found else ""
+        return not withheld(profile_of(row.profile), [[self._files[row.firmware]]])
 
     def _seat(self, environment: str, device: str) -> Seat | None:
         # Environments are mostly asked for as they are kept: folding the name is the exception.
         seats = self._seats.get(environment) or self._seats.get(environment.casefold())
+        if seats is None and environment.casefold() == _ANY:
+            found = [each[device] for each in self._seats.values() if device in each]
+            return found[0] if len(found) == 1 else None
         return seats.get(device) if seats else None
 
     def admit(self, environment: str, device: str, token: str) -> bool:
@@ -164,7 +162,7 @@ class DeviceDesk:
         if action == 0 or seat.poll.action != action:
             return None
         await self._submit(seat, action, Opened())
-        return self._registry.offer(seat.number, action, messages_max)
+        return self._described(seat, action, messages_max)
 
     async def installed(
         self, environment: str, device: str, action: int, messages_max: int
@@ -173,7 +171,66 @@ class DeviceDesk:
         seat = self._must(environment, device)
         if action == 0 or seat.poll.installed != action:
             return None
-        return self._registry.offer(seat.number, action, messages_max)
+        return self._described(seat, action, messages_max)
+
+    def _described(self, seat: Seat, action: int, messages_max: int) -> Offer | None:
+        found = self._registry.offer(seat.number, action, messages_max)
+        part = profile_of(seat.profile).part
+        return msgspec.structs.replace(found, part=part) if found else None
+
+    async def confirmation(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The action that waits for the device's user; None when it is not this one."""
+        seat = self._must(environment, device)
+        if action == 0 or seat.poll.confirm != action:
+            return None
+        return self._described(seat, action, messages_max)
+
+    async def consent(
+        self, environment: str, device: str, action: int, told: Consented
+    ) -> RecordAnswer:
+        """Take what the device's user said; it is durable on return."""
+        return await self._told(environment, device, action, told)
+
+    def auto_confirm(self, environment: str, device: str) -> AutoConfirm | None:
+        """Who wants the device's actions confirmed by themselves, or None."""
+        return self._registry.auto_confirm(self._must(environment, device).number)
+
+    async def set_auto_confirm(
+        self, environment: str, device: str, wanted: AutoConfirm | None
+    ) -> bool:
+        """Confirm actions by themselves from now on; None ends that. False when it was so."""
+        if wanted is not None:
+            wanted = msgspec.structs.replace(wanted, activated_ms=self._now_ms())
+        seat = self._must(environment, device)
+        return await self._submit(seat, 0, AutoConfirmPut(wanted=wanted)) == "taken"
+
+    async def installed_is(
+        self, environment: str, device: str, name: str, version: str
+    ) -> Literal["taken", "unchanged", "not_found"]:
+        """The device says what it runs. `not_found`: no rollout ever assigned that."""
+        seat = self._must(environment, device)
+        answer = await self._submit(seat, 0, InstalledPut(name=name, version=version))
+        return answer if answer in ("taken", "unchanged") else "not_found"
+
+    def described(self, environment: str, device: str, action: int) -> Firmware | None:
+        """The image of the device's open or last action."""
+        seat = self._must(environment, device)
+        if action == 0 or not self._may_read(seat, action):
+            return None
+        found = self._registry.offer(seat.number, action, 0)
+        return found.firmware if found else None
+
+    def _may_read(self, seat: Seat, action: int) -> bool:
+        # A closed action's image stays readable until the next one; one not begun yet is not.
+        return action == seat.poll.installed or (action == seat.action and seat.readable)
+
+    async def learn(self, environment: str, device: str, profile: str) -> None:
+        """Take over which client the device runs, unless that is known already."""
+        seat = self._must(environment, device)
+        if not seat.profile:
+            await self._submit(seat, 0, ProfileLearned(profile=profile))
 
     async def feedback(
         self, environment: str, device: str, action: int, told: Feedback
@@ -188,7 +245,11 @@ class DeviceDesk:
         return await self._told(environment, device, action, told)
 
     async def _told(
-        self, environment: str, device: str, action: int, told: Feedback | CancelFeedback
+        self,
+        environment: str,
+        device: str,
+        action: int,
+        told: Feedback | CancelFeedback | Consented,
     ) -> RecordAnswer:
         if action == 0:  # to the registry this means "the newest", which no device may say
             return "not_found"
@@ -214,7 +275,7 @@ class DeviceDesk:
     ) -> Image | None:
         """The image of the device's open or last action, checked once in this process."""
         seat = self._must(environment, device)
-        if action == 0 or action not in (seat.action, seat.poll.installed):
+        if action == 0 or not self._may_read(seat, action):
             return None
         offer = self._registry.offer(seat.number, action, 0)
         if offer is None or offer.firmware.file != file:
@@ -292,12 +353,3 @@ def _is_of(seat: Seat | None, token: bytes) -> bool:
     """Compare as long for a device that is not there."""
     found = hashlib.sha256(token).digest()
     return hmac.compare_digest(found, seat.token_hash if seat else _NO_HASH)
-
-
-def _spread(seconds: int, device: str) -> int:
-    """The poll interval with a stable spread of 10 %, so that a fleet does not poll as one."""
-    bounded = min(max(seconds, 1), _SLEEP_MAX)
-    if bounded < _JITTER_FROM_SECONDS:
-        return bounded
-    place = int.from_bytes(hashlib.sha256(device.encode()).digest()[:2], "big")
-    return min(bounded - bounded // 10 + bounded * place // (5 * 65_536), _SLEEP_MAX)

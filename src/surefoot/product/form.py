@@ -189,7 +189,10 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Devices(msgspec.Struct, frozen=True, kw_only=True):
-    """How a rollout goes through the fleet; waves are percentages that end in 100."""
+    """How a rollout goes through the fleet; waves are percentages that end in 100.
+
+    With `confirmation` each device waits until its user has confirmed the update.
+    """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
     success_percent: Percent = 90
@@ -197,6 +200,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     minimum_sample: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
     deadline_seconds: Seconds = 86_400
     soak_seconds: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
+    confirmation: bool = False
 
 
 class Approvals(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
             error_percent=devices.error_percent,
             minimum_sample=devices.minimum_sample,
             deadline_seconds=devices.deadline_seconds,
+            confirmation=devices.confirmation,
         )
         if devices
         else WavePolicy(),

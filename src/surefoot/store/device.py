@@ -12,9 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from surefoot.core.device import Answer, Event, Expired
+from surefoot.core.device import OPEN, Answer, Event, Expired
 from surefoot.core.errors import Refused
-from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, Firmware, Offer
+from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, AutoConfirm, Firmware, Offer
+from surefoot.core.profile import profile_of, withheld
 from surefoot.store.database import Database, Row, Session
 from surefoot.store.device_ledger import DeviceLedger, take_numbers
 
@@ -22,7 +23,7 @@ _FLOOR_FROM_MS = 1_704_067_200_000  # 2024-01-01; two numbers a second last unti
 _FLOOR_A_MS = 500
 _PAGE_MAX = 1_000
 
-RecordAnswer = Answer | Literal["not_found", "too_many"]
+RecordAnswer = Answer | Literal["not_found", "too_many", "unchanged"]
 
 
 class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +41,32 @@ class AttributesPut(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, str]
 
 
+class AutoConfirmPut(msgspec.Struct, frozen=True, kw_only=True):
+    """The device's user wants every action confirmed by itself; None ends that."""
+
+    wanted: AutoConfirm | None
+
+
+class InstalledPut(msgspec.Struct, frozen=True, kw_only=True):
+    """A device says by name and version what it runs."""
+
+    name: str
+    version: str
+
+
+class ProfileLearned(msgspec.Struct, frozen=True, kw_only=True):
+    """Which client the device runs, as its requests show."""
+
+    profile: str
+
+
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a device said. `action` 0 is its newest."""
 
     environment: str
     device: str
     action: int = 0
-    told: Event | AttributesPut
+    told: Event | AttributesPut | AutoConfirmPut | InstalledPut | ProfileLearned
 
 
 class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -66,10 +86,17 @@ class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deployment: int = 0
     wave: str = ""
     firmware: str = ""
+    consent: str = ""
+    standing: str = ""
+    profile: str = ""
+    profile_by: str = ""
 
 
 class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
-    """A device as a page shows it, in the order of the statement `page`; times in ms, 0 = never."""
+    """A device as a page shows it, in the order of the statement `page`; times in ms, 0 = never.
+
+    `withheld` says why the device's client cannot take the image of its action.
+    """
 
     device: str
     hardware: str
@@ -83,6 +110,14 @@ class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
     reason: str
     deployment: int
     wave: str
+    consent: str
+    strength: str
+    standing: str
+    profile: str
+    profile_by: str
+    firmware: str
+    auto_confirm: bool
+    withheld: str = ""
 
 
 class DeviceRegistry:
@@ -225,19 +260,38 @@ class DeviceRegistry:
             )
         return bytes(row[0]) if row else b""
 
+    def auto_confirm(self, number: int) -> AutoConfirm | None:
+        """Who wants the device's actions confirmed by themselves, or None."""
+        with self._database.read() as session:
+            row = session.row("device.auto_confirm", number=number)
+        return msgspec.json.decode(row[0], type=AutoConfirm) if row and row[0] else None
+
+    def firmware(self, digest: str) -> Firmware | None:
+        """An image that some rollout assigned, described."""
+        with self._database.read() as session:
+            row = session.row("device.firmware", digest=digest)
+        return msgspec.json.decode(row[0], type=Firmware) if row else None
+
     def page(self, environment: str, after: str = "", limit: int = 100) -> list[DeviceSummary]:
         """Devices by name from `after` on, at most 1,000."""
         with self._database.read() as session:
             rows = session.rows(
                 "device.page", environment=environment, after=after, limit=min(limit, _PAGE_MAX)
             )
-        return [DeviceSummary(*row) for row in rows]
+        return [_summary(row) for row in rows]
 
     def find(self, environment: str, device: str) -> DeviceSummary | None:
         """One device, or None when it is not enrolled."""
         with self._database.read() as session:
             row = session.row("device.summary", environment=environment, device=device)
-        return DeviceSummary(*row) if row else None
+        if row is None:
+            return None
+        found = _summary(row)
+        firmware = self.firmware(found.firmware) if found.state in OPEN and found.profile else None
+        if firmware is None:
+            return found
+        why = withheld(profile_of(found.profile), [[firmware.file]])
+        return msgspec.structs.replace(found, withheld=why)
 
     def timeline(self, environment: str, device: str, limit: int = 100) -> list[bytes]:
         """The device's reports, newest first, as the canonical bytes a batch holds."""
@@ -281,6 +335,11 @@ def _desk_row(row: Row) -> DeskRow:
     return DeskRow(*values)
 
 
+def _summary(row: Row) -> DeviceSummary:
+    values = (*row[:-1], bool(row[-1]))
+    return DeviceSummary(*values)
+
+
 def checked_name(device: str) -> str:
     """The device's name itself. Raises `Refused` when it could not be part of a path."""
     plain = device.isprintable() and device.isascii() and not set(device) & set('/\\ ?#%"')
@@ -302,5 +361,17 @@ def _record(ledger: DeviceLedger, one: Incoming) -> RecordAnswer:
     if isinstance(one.told, AttributesPut):
         fits = ledger.attributes(device, one.told.mode, one.told.values)
         return "taken" if fits else "too_many"
+    if isinstance(one.told, AutoConfirmPut):
+        wanted = one.told.wanted
+        about = msgspec.json.encode(wanted).decode() if wanted is not None else ""
+        return "taken" if ledger.auto_confirm(device, about) else "unchanged"
+    if isinstance(one.told, ProfileLearned):
+        if device.profile:
+            return "unchanged"
+        device.profile, device.profile_by = one.told.profile, "learned"
+        ledger.note_traits(device)
+        return "taken"
+    if isinstance(one.told, InstalledPut):
+        return ledger.declare(device, one.told.name, one.told.version)
     action = ledger.action(device, one.action)
     return ledger.apply(device, action, one.told).answer if action else "not_found"

@@ -9,14 +9,16 @@ A crash before the commit leaves nothing; after it everything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
 from surefoot.core.device import (
-    Action,
-    ActionKind,
+    OPEN,
+    WAITING,
     ActionState,
     Attributes,
+    Consented,
     Event,
     Move,
     Superseded,
@@ -25,64 +27,22 @@ from surefoot.core.device import (
 )
 from surefoot.core.offer import ATTRIBUTES_MAX, Firmware
 from surefoot.store.database import Session, Value
+from surefoot.store.device_rows import (
+    ActionRow,
+    Declared,
+    DeviceRow,
+    StandingSet,
+    Task,
+    action_traits,
+    device_traits,
+    device_values,
+    merged_attributes,
+    report_values,
+    runs_after,
+)
 from surefoot.trust import canonical
 
-_UNPROVEN: frozenset[ActionState] = frozenset({"reported", "failed", "timed_out", "unknown"})
 _NUMBERS_A_TIME = 64
-
-
-class DeviceRow(msgspec.Struct, kw_only=True):
-    """A device as its row holds it. `runs` is the version it last said it runs, or empty."""
-
-    number: int
-    environment: str
-    device: str
-    hardware: str
-    attributes: str
-    attributes_ms: int
-    wants_attributes: bool
-    action: int
-    installed: int
-    runs: str
-
-
-class ActionRow(msgspec.Struct, kw_only=True):
-    """An action as its row holds it."""
-
-    action: int
-    number: int
-    deployment: int
-    wave: str
-    kind: ActionKind
-    firmware: str
-    version: str
-    state: ActionState
-    cancelling: bool
-    progress: int
-    reason: str
-    deadline_ms: int
-
-    def rule(self) -> Action:
-        """The part the rule decides by."""
-        return Action(
-            state=self.state,
-            kind=self.kind,
-            version=self.version,
-            sha256=self.firmware.removeprefix("sha256:"),
-            cancelling=self.cancelling,
-            progress=self.progress,
-        )
-
-
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What an assignment gives to each device of a wave."""
-
-    deployment: int
-    wave: str
-    kind: ActionKind
-    release: str
-    firmware: Firmware
-    deadline_ms: int
 
 
 class DeviceLedger:
@@ -97,6 +57,8 @@ class DeviceLedger:
         self._reports: list[dict[str, canonical.JSON]] = []
         self._touched_devices: dict[int, DeviceRow] = {}
         self._touched_actions: dict[int, ActionRow] = {}
+        self._touched_traits: dict[int, DeviceRow] = {}
+        self._touched_action_traits: dict[int, ActionRow] = {}
         self._spare: list[int] = []
         session.run("device.lock")
 
@@ -135,7 +97,7 @@ class DeviceLedger:
         move = transition(action.rule(), event)
         before, ran = action.state, device.runs
         moved = move.state != before
-        device.runs = _runs_after(device, action, move, event)
+        device.runs = runs_after(device, action, move, event)
         if move.ask:
             device.wants_attributes = True
         if not (moved or move.keep or device.runs != ran):
@@ -145,15 +107,63 @@ class DeviceLedger:
         action.progress += 1
         action.state, action.cancelling = move.state, move.cancelling
         action.reason = move.reason or action.reason
+        self._take_traits(action, move)
         self._touched_devices[device.number] = device
         self._touched_actions[action.action] = action
         self._report(device, action, before, ran, event)
         return move
 
+    def _take_traits(self, action: ActionRow, move: Move) -> None:
+        before = (action.consent, action.strength)
+        action.consent = move.consent or action.consent
+        action.strength = move.strength or action.strength
+        if (action.consent, action.strength) != before:
+            self._touched_action_traits[action.action] = action
+
+    def auto_confirm(self, device: DeviceRow, about: str) -> bool:
+        """Confirm this device's actions from now on by themselves; "" ends that. True: a change.
+
+        An action that waits is confirmed too.
+        """
+        if bool(device.auto_confirm) == bool(about):
+            return False
+        device.auto_confirm = about
+        self.note_traits(device)
+        action = self.action(device, 0)
+        if about and action is not None and action.state in OPEN and action.consent in WAITING:
+            self.apply(device, action, Consented(given=True, details=("confirmed by itself",)))
+        return True
+
+    def declare(
+        self, device: DeviceRow, name: str, version: str
+    ) -> Literal["taken", "unchanged", "not_found"]:
+        """A device says what it runs, which proves nothing: it is asked for its attributes.
+
+        `unchanged` when they showed it before, `not_found` for a version no rollout assigned.
+        """
+        rows = self._session.rows(
+            "device.released", environment=device.environment, version=version
+        )
+        if all(msgspec.json.decode(row[0], type=Firmware).name != name for row in rows):
+            return "not_found"
+        if device.runs == version:
+            return "unchanged"
+        if not device.wants_attributes:
+            device.wants_attributes = True
+            self._touched_devices[device.number] = device
+            event = Declared(version=version)
+            self._report(device, None, "unknown", device.runs, event)
+        return "taken"
+
+    def note_traits(self, device: DeviceRow) -> None:
+        """The device's standing, profile or automatic confirmation has changed."""
+        self._touched_traits[device.number] = device
+        self._touched_devices[device.number] = device
+
     def attributes(self, device: DeviceRow, mode: str, values: Mapping[str, str]) -> bool:
         """Take attributes; False when the device would have too many."""
         held: dict[str, str] = msgspec.json.decode(device.attributes)
-        merged = _merged(held, mode, values)
+        merged = merged_attributes(held, mode, values)
         if len(merged) > ATTRIBUTES_MAX:
             return False
         wanted, device.wants_attributes = device.wants_attributes, False
@@ -205,9 +215,14 @@ class DeviceLedger:
             progress=0,
             reason=reason,
             deadline_ms=task.deadline_ms,
+            consent="",
+            strength="",
         )
+        if task.confirmation and not device.auto_confirm:
+            row.consent = "waiting"
+            self._touched_action_traits[action] = row
         fields = {n: getattr(row, n) for n in ActionRow.__struct_fields__}
-        for own in ("cancelling", "progress"):
+        for own in ("cancelling", "progress", "consent", "strength"):
             fields.pop(own)
         names = {"environment": device.environment, "device": device.device}
         self._new_actions.append(
@@ -259,11 +274,17 @@ class DeviceLedger:
         action: ActionRow | None,
         before: str,
         ran: str,
-        event: Event | None,
+        event: Event | Declared | StandingSet | None,
     ) -> None:
         told = msgspec.to_builtins(event) if event else {"type": "assigned"}
+        traits: dict[str, canonical.JSON] = {}
+        if action is not None and action.consent:
+            traits["consent"] = action.consent
+        if action is not None and action.strength:
+            traits["strength"] = action.strength
         self._reports.append(
             {
+                **traits,
                 "v": 1,
                 "time_ms": self._now_ms,
                 "environment": device.environment,
@@ -291,14 +312,20 @@ class DeviceLedger:
         if self._touched_actions:
             rows = [self._action_values(a) for a in self._touched_actions.values()]
             session.run_many("device.update_action", rows)
+        if self._touched_action_traits:
+            actions = self._touched_action_traits.values()
+            session.run_many("device.put_action_traits", [action_traits(a) for a in actions])
+        if self._touched_traits:
+            devices = self._touched_traits.values()
+            session.run_many("device.put_traits", [device_traits(d) for d in devices])
         if self._reports:
             last = take_numbers(session, "report", len(self._reports))
             first = last - len(self._reports) + 1
-            rows = [_report_values(first + i, r) for i, r in enumerate(self._reports)]
+            rows = [report_values(first + i, r) for i, r in enumerate(self._reports)]
             session.run_many("device.insert_report", rows)
         if self._touched_devices:
             change = take_numbers(session, "change", 1)
-            rows = [_device_values(d, change) for d in self._touched_devices.values()]
+            rows = [device_values(d, change) for d in self._touched_devices.values()]
             session.run_many("device.update_device", rows)
 
     def _action_values(self, action: ActionRow) -> dict[str, Value]:
@@ -318,44 +345,3 @@ def take_numbers(session: Session, name: str, count: int) -> int:
     if row is None:
         raise AssertionError(f"no counter {name}")
     return int(row[0])
-
-
-def _runs_after(device: DeviceRow, action: ActionRow, move: Move, event: Event) -> str:
-    if isinstance(event, Attributes):
-        return event.version
-    moved = move.state != action.state
-    if moved and move.state in _UNPROVEN and action.state != "assigned":
-        return ""
-    return device.runs
-
-
-def _merged(held: dict[str, str], mode: str, values: Mapping[str, str]) -> dict[str, str]:
-    if mode == "replace":
-        return dict(values)
-    if mode == "remove":
-        return {name: value for name, value in held.items() if name not in values}
-    return {**held, **values}
-
-
-def _device_values(device: DeviceRow, change: int) -> dict[str, Value]:
-    return {
-        "number": device.number,
-        "attributes": device.attributes,
-        "attributes_ms": device.attributes_ms,
-        "wants_attributes": int(device.wants_attributes),
-        "action": device.action,
-        "installed": device.installed,
-        "runs": device.runs,
-        "change": change,
-    }
-
-
-def _report_values(report: int, record: dict[str, canonical.JSON]) -> dict[str, Value]:
-    number = record.pop("number")
-    body = canonical.encode({**record, "report": report})
-    values = {"report": report, "number": number, "body": body}
-    for column, field in (("from_state", "from"), ("to_state", "to")):
-        values[column] = record[field]
-    for name in ("environment", "action", "deployment", "wave", "ran", "runs", "reason", "time_ms"):
-        values[name] = record[name]
-    return values  # type: ignore[return-value]

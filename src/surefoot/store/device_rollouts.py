@@ -17,7 +17,8 @@ from surefoot.core.offer import Firmware
 from surefoot.core.rollout import RETURN_WAVE, members
 from surefoot.core.target import Outcome, Token
 from surefoot.store.database import Database, Session
-from surefoot.store.device_ledger import ActionRow, DeviceLedger, DeviceRow, Task
+from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 
 
 class Wave(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     firmware: Firmware
     deadline_seconds: int
     hardware: tuple[str, ...] = ()
+    confirmation: bool = False
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ class DeviceRollouts:
                 release=wave.release,
                 firmware=wave.firmware,
                 deadline_ms=self._now_ms() + wave.deadline_seconds * 1000,
+                confirmation=wave.confirmation,
             )
             for device in chosen:
                 _take_over(ledger, device)
@@ -91,7 +94,8 @@ class DeviceRollouts:
         self, session: Session, ledger: DeviceLedger, wave: Wave
     ) -> tuple[list[DeviceRow], int]:
         rows = session.rows("device.candidates", environment=self._environment)
-        devices = [ledger.adopt(self._environment, row) for row in rows]
+        adopted = [ledger.adopt(self._environment, row) for row in rows]
+        devices = [device for device in adopted if not device.standing]
         fit = {d.device: d for d in devices if not wave.hardware or d.hardware in wave.hardware}
         there = {device for device, _, _, _ in self._in_rollout(session, wave.deployment)}
         share = members(str(wave.deployment), fit, wave.percent)

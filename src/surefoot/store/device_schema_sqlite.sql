@@ -124,3 +124,18 @@ CREATE TABLE IF NOT EXISTS device_receipts (
     outcome      TEXT NOT NULL,
     PRIMARY KEY (environment, operation)
 );
+
+-- What came later to devices and actions; one without a row here has the defaults: all empty.
+CREATE TABLE IF NOT EXISTS device_traits (
+    number        INTEGER PRIMARY KEY,
+    standing      TEXT NOT NULL,
+    profile       TEXT NOT NULL,
+    profile_by    TEXT NOT NULL,
+    auto_confirm  TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS device_action_traits (
+    action    INTEGER PRIMARY KEY,
+    consent   TEXT NOT NULL,
+    strength  TEXT NOT NULL
+);

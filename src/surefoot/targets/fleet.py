@@ -187,6 +187,7 @@ def _wave(wanted: WaveArguments) -> Wave:
         firmware=wanted.firmware,
         deadline_seconds=wanted.policy.deadline_seconds,
         hardware=wanted.firmware.hardware,
+        confirmation=wanted.policy.confirmation,
     )
 
 

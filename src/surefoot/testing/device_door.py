@@ -70,7 +70,10 @@ class DeviceHouse:
         """Assign a wave as the engine would: under a claim of its step."""
         arguments: Plain = msgspec.to_builtins(wave)
         step = Step(id="wave", target="fleet", action="wave", arguments=arguments)
-        step.arguments["policy"] = {"deadline_seconds": wave.deadline_seconds}
+        step.arguments["policy"] = {
+            "deadline_seconds": wave.deadline_seconds,
+            "confirmation": wave.confirmation,
+        }
         token = Claims(environment).token(step, f"{wave.deployment}/wave-{wave.wave}", fence)
         return self.fleet(environment).apply(step, token)
 

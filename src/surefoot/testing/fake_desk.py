@@ -11,11 +11,11 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from surefoot.core.device import CancelFeedback, Feedback
+from surefoot.core.device import CancelFeedback, Consented, Feedback
 from surefoot.core.errors import Failed, Refused
-from surefoot.core.offer import ATTRIBUTES_MAX, Firmware, Image, Offer, Poll
+from surefoot.core.offer import ATTRIBUTES_MAX, AutoConfirm, Firmware, Image, Offer, Poll
 from surefoot.doors.devices.desk import FeedbackAnswer
 from surefoot.trust.digest import digest_of
 
@@ -31,6 +31,8 @@ class FakeDesk:
         self._offers: dict[tuple[str, str], Offer] = {}
         self._ended: dict[tuple[str, str], Offer] = {}
         self._cancelling: set[tuple[str, str]] = set()
+        self._waiting: set[tuple[str, str]] = set()
+        self._auto: dict[tuple[str, str], AutoConfirm] = {}
         self._images: dict[str, Path] = {}
         self.heard: list[Asked] = []
         self.broken = False
@@ -66,11 +68,16 @@ class FakeDesk:
         """Ask for the open action to be cancelled."""
         self._cancelling.add((environment.casefold(), device))
 
+    def wait(self, environment: str, device: str) -> None:
+        """Let the open action wait for the device's user."""
+        self._waiting.add((environment.casefold(), device))
+
     def end(self, environment: str, device: str) -> None:
         """End the open action: it is the last one from now on."""
         place = (environment.casefold(), device)
         self._ended[place] = self._offers.pop(place)
         self._cancelling.discard(place)
+        self._waiting.discard(place)
 
     # -- the contract -----------------------------------------------------------------------------
 
@@ -89,11 +96,12 @@ class FakeDesk:
         """What the device should do now."""
         place = self._note("poll", environment, device)
         offer = self._offers.get(place)
-        cancelling = place in self._cancelling
+        cancelling, waiting = place in self._cancelling, place in self._waiting
         ended = self._ended.get(place)
         return Poll(
             sleep_seconds=300,
-            action=offer.action if offer and not cancelling else 0,
+            action=offer.action if offer and not (cancelling or waiting) else 0,
+            confirm=offer.action if offer and waiting and not cancelling else 0,
             cancel=offer.action if offer and cancelling else 0,
             installed=ended.action if ended else 0,
         )
@@ -110,7 +118,8 @@ class FakeDesk:
         """The open action."""
         place = self._note("offer", environment, device, action)
         found = self._offers.get(place)
-        return found if found and found.action == action else None
+        known = found and found.action == action and place not in self._waiting
+        return found if known else None
 
     async def installed(
         self, environment: str, device: str, action: int, messages_max: int
@@ -119,6 +128,60 @@ class FakeDesk:
         place = self._note("installed", environment, device, action)
         found = self._ended.get(place)
         return found if found and found.action == action else None
+
+    async def confirmation(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The action that waits."""
+        place = self._note("confirmation", environment, device, action)
+        found = self._offers.get(place)
+        return found if found and found.action == action and place in self._waiting else None
+
+    async def consent(
+        self, environment: str, device: str, action: int, told: Consented
+    ) -> FeedbackAnswer:
+        """Take the user's answer."""
+        place = self._note("consent", environment, device, action, told)
+        answer = self._stands(place, action)
+        if answer == "taken" and place not in self._waiting:
+            return "not_waiting"
+        if answer == "taken" and told.given:
+            self._waiting.discard(place)
+        return answer
+
+    def auto_confirm(self, environment: str, device: str) -> AutoConfirm | None:
+        """Who wants actions confirmed by themselves."""
+        return self._auto.get(self._note("auto_confirm", environment, device))
+
+    async def set_auto_confirm(
+        self, environment: str, device: str, wanted: AutoConfirm | None
+    ) -> bool:
+        """Confirm actions by themselves, or not."""
+        place = self._note("set_auto_confirm", environment, device, wanted)
+        was = self._auto.pop(place, None)
+        if wanted is not None:
+            self._auto[place] = wanted
+        return (was is None) != (wanted is None)
+
+    async def installed_is(
+        self, environment: str, device: str, name: str, version: str
+    ) -> Literal["taken", "unchanged", "not_found"]:
+        """The device says what it runs."""
+        place = self._note("installed_is", environment, device, name, version)
+        held = [o.firmware for o in (self._offers.get(place), self._ended.get(place)) if o]
+        known = any((each.name, each.version) == (name, version) for each in held)
+        return "taken" if known else "not_found"
+
+    def described(self, environment: str, device: str, action: int) -> Firmware | None:
+        """The image of the open or the last action."""
+        place = self._note("described", environment, device, action)
+        for offer in (self._offers.get(place), self._ended.get(place)):
+            if offer and offer.action == action and place not in self._waiting:
+                return offer.firmware
+        return None
+
+    async def learn(self, environment: str, device: str, profile: str) -> None:
+        """Nothing is kept: what a client takes is no part of the contract's tests."""
 
     async def feedback(
         self, environment: str, device: str, action: int, told: Feedback

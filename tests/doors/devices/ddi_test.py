@@ -1,6 +1,5 @@
 """The device door over a real socket: every endpoint, and bad input that changes nothing."""
 
-import http.client
 import json
 import socket
 import time
@@ -13,106 +12,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from surefoot.core.target import Token
-from surefoot.store.device_rollouts import DeviceRollouts, Wave
+from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
-
-ENV = "production"
-CONTENT = bytes(range(256)) * 5000
-
-
-class Door:
-    """A door with one device, and a client for it."""
-
-    def __init__(self, house: DeviceHouse, server: DoorServer) -> None:
-        self.house = house
-        self.url = server.url
-        self.netloc = urlsplit(server.url).netloc
-        self.deployment = 0
-        self.firmware = house.firmware(CONTENT, "1.1.0")
-        self.rollouts = DeviceRollouts(house.database, ENV, house.now_ms)
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | dict[str, Any] | None = None,
-        device: str = "dev1",
-        tenant: str = ENV,
-        **headers: str,
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection(self.netloc, timeout=10)
-        given = {"Authorization": f"TargetToken {token_of(device)}"}
-        given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        content = json.dumps(body).encode() if isinstance(body, dict) else body
-        target = path if path.startswith("/") else f"/{tenant}/controller/v1/{device}"
-        target = target if path.startswith("/") or not path else f"{target}/{path}"
-        try:
-            connection.request(method, target, content, given)
-            answer = connection.getresponse()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, found, answer.read()
-        finally:
-            connection.close()
-
-    def poll(self, **options: str) -> dict[str, Any]:
-        status, _, body = self.ask("GET", "", **options)  # type: ignore[arg-type]
-        assert status == 200
-        return json.loads(body)
-
-    def links(self) -> dict[str, str]:
-        return {name: link["href"] for name, link in self.poll()["_links"].items()}
-
-    def assign(self) -> int:
-        """A new action for all devices; its number, once the door offers it."""
-        self.deployment += 1
-        wave = Wave(
-            deployment=self.deployment,
-            wave=0,
-            percent=100,
-            release="sha256:" + "1" * 64,
-            firmware=self.firmware,
-            deadline_seconds=600,
-        )
-        self.house.assign(ENV, wave, self.deployment)
-        newest = self.house.registry.page(ENV)[0].action
-        for _ in range(100):
-            if self.links().get("deploymentBase", "").endswith(f"/{newest}"):
-                return newest
-            time.sleep(0.02)
-        raise AssertionError("the door never offered it")
-
-    def state(self) -> tuple[str, int]:
-        return self.house.registry.page(ENV)[0].state, self.house.registry.newest_change()
+from surefoot.testing.door_client import CONTENT, ENV, DoorClient, report
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoorClient]:
     house = DeviceHouse(tmp_path_factory.mktemp("house"))
     house.enrol(ENV, "dev1")
     with DoorServer(house.desk(), body_seconds_max=0.5) as server:
-        yield Door(house, server)
+        yield DoorClient(house, server)
     house.database.close()
 
 
-def report(execution: str, finished: str, *details: str) -> dict[str, Any]:
-    return {
-        "id": 7,
-        "time": "20261121T093100",
-        "status": {
-            "execution": execution,
-            "result": {"finished": finished, "progress": {"cnt": 1, "of": 1}},
-            "details": list(details),
-        },
-        "unknown": None,
-    }
-
-
-def test_a_whole_update_from_poll_to_verified(door: Door) -> None:
+def test_a_whole_update_from_poll_to_verified(door: DoorClient) -> None:
     action = door.assign()
     answer = door.poll()
     assert answer["config"] == {"polling": {"sleep": "00:00:01"}}
     root = f"{door.url}/{ENV}/controller/v1/dev1"
-    assert answer["_links"]["deploymentBase"]["href"] == f"{root}/deploymentBase/{action}"
+    href = answer["_links"]["deploymentBase"]["href"]
+    assert href.startswith(f"{root}/deploymentBase/{action}?c=")
+    assert len(href.removeprefix(f"{root}/")) < 50
     _, headers, body = door.ask("GET", f"deploymentBase/{action}?c=5")
     document = json.loads(body)
     chunk = document["deployment"]["chunks"][0]
@@ -138,22 +59,22 @@ def test_a_whole_update_from_poll_to_verified(door: Door) -> None:
     assert door.ask("POST", feedback, report("closed", "success"))[0] == 410
 
 
-def test_history_is_told_when_asked_for(door: Door) -> None:
+def test_history_is_told_when_asked_for(door: DoorClient) -> None:
     action = door.assign()
     door.ask("POST", f"deploymentBase/{action}/feedback", report("proceeding", "none", "half"))
     document = json.loads(door.ask("GET", f"deploymentBase/{action}?actionHistory=-1")[2])
     assert "half" in document["actionHistory"]["messages"]
 
 
-def test_links_echo_the_spelling_of_the_request(door: Door) -> None:
+def test_links_echo_the_spelling_of_the_request(door: DoorClient) -> None:
     action = door.assign()
     answer = door.poll(tenant="PRODUCTION", Host="updates.example:8443")
     expected = f"http://updates.example:8443/PRODUCTION/controller/v1/dev1/deploymentBase/{action}"
-    assert answer["_links"]["deploymentBase"]["href"] == expected
+    assert answer["_links"]["deploymentBase"]["href"].startswith(f"{expected}?c=")
     assert door.ask("GET", "", Host='evil"host')[0] == 400
 
 
-def test_a_cancel_conversation(door: Door) -> None:
+def test_a_cancel_conversation(door: DoorClient) -> None:
     action = door.assign()
     door.ask("GET", f"deploymentBase/{action}")
     assert door.ask("GET", f"cancelAction/{action}")[0] == 404
@@ -171,12 +92,8 @@ def test_a_cancel_conversation(door: Door) -> None:
     assert "configData" in door.links() and "cancelAction" not in door.links()
 
 
-def artifact_path(door: Door, action: int) -> str:
-    return f"softwaremodules/{action}/artifacts/{door.firmware.file}"
-
-
-def test_downloads_with_head_ranges_and_a_stable_etag(door: Door) -> None:
-    path = artifact_path(door, door.assign())
+def test_downloads_with_head_ranges_and_a_stable_etag(door: DoorClient) -> None:
+    path = door.artifact_path(door.assign())
     status, headers, body = door.ask("HEAD", path)
     assert (status, body, headers["content-length"]) == (200, b"", str(len(CONTENT)))
     assert headers["accept-ranges"] == "bytes" and headers["x-content-type-options"] == "nosniff"
@@ -198,8 +115,8 @@ def test_downloads_with_head_ranges_and_a_stable_etag(door: Door) -> None:
     assert sums[1]["content-type"].startswith("text/plain")
 
 
-def test_ranges_write_no_rows(door: Door) -> None:
-    path = artifact_path(door, door.assign())
+def test_ranges_write_no_rows(door: DoorClient) -> None:
+    path = door.artifact_path(door.assign())
     door.ask("GET", path)
     before = door.state()
     for start in range(0, 50_000, 5_000):
@@ -221,27 +138,29 @@ def test_ranges_write_no_rows(door: Door) -> None:
         "TargetToken " + "x" * 5000,
     ],
 )
-def test_who_may_not_speak_gets_401_and_changes_nothing(door: Door, authorization: str) -> None:
+def test_who_may_not_speak_gets_401_and_changes_nothing(
+    door: DoorClient, authorization: str
+) -> None:
     action = door.assign()
     before = door.state()
     for method, path in (
         ("GET", ""),
         ("GET", f"deploymentBase/{action}"),
         ("POST", f"deploymentBase/{action}/feedback"),
-        ("GET", artifact_path(door, action)),
+        ("GET", door.artifact_path(action)),
     ):
         status, _, body = door.ask(method, path, Authorization=authorization)
         assert status == 401 and json.loads(body)["errorCode"] == "device.token.refused"
     assert door.state() == before
 
 
-def test_an_unknown_device_or_environment_is_not_told_apart(door: Door) -> None:
+def test_an_unknown_device_or_environment_is_not_told_apart(door: DoorClient) -> None:
     assert door.ask("GET", "", device="nobody")[0] == 401
     assert door.ask("GET", "", tenant="nowhere")[0] == 401
 
 
 @pytest.mark.parametrize("number", ["0", "1", "2147483648", "-1", "abc", "9" * 40, "%00", "1.5"])
-def test_a_number_that_is_no_action_of_the_device(door: Door, number: str) -> None:
+def test_a_number_that_is_no_action_of_the_device(door: DoorClient, number: str) -> None:
     before = door.state()
     for method, path in (
         ("GET", f"deploymentBase/{number}"),
@@ -256,7 +175,7 @@ def test_a_number_that_is_no_action_of_the_device(door: Door, number: str) -> No
     assert door.state() == before
 
 
-def test_paths_and_methods_outside_the_api_answer_json(door: Door) -> None:
+def test_paths_and_methods_outside_the_api_answer_json(door: DoorClient) -> None:
     assert json.loads(door.ask("GET", "/nowhere")[2])["errorCode"] == "device.path.unknown"
     assert door.ask("DELETE", "")[0] == 405
     path = f"softwaremodules/{door.assign()}/artifacts/..%2F..%2Fetc%2Fpasswd"
@@ -280,7 +199,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize("body", BAD_BODIES)
-def test_a_bad_body_is_a_clear_400_and_changes_nothing(door: Door, body: bytes) -> None:
+def test_a_bad_body_is_a_clear_400_and_changes_nothing(door: DoorClient, body: bytes) -> None:
     action = door.assign()
     before = door.state()
     for method, path in (
@@ -303,13 +222,13 @@ def test_a_bad_body_is_a_clear_400_and_changes_nothing(door: Door, body: bytes) 
         {"data": {f"k{n}": "v" for n in range(101)}},
     ],
 )
-def test_attributes_outside_the_quota_are_refused(door: Door, body: dict[str, Any]) -> None:
+def test_attributes_outside_the_quota_are_refused(door: DoorClient, body: dict[str, Any]) -> None:
     before = door.state()
     assert door.ask("PUT", "configData", body)[0] == 400
     assert door.state() == before
 
 
-def test_control_characters_in_a_failure_report_are_taken(door: Door) -> None:
+def test_control_characters_in_a_failure_report_are_taken(door: DoorClient) -> None:
     action = door.assign()
     body = (
         b'{"id":"x","status":{"result":{"finished":"failure"},"execution":"closed",'
@@ -319,14 +238,14 @@ def test_control_characters_in_a_failure_report_are_taken(door: Door) -> None:
     assert door.state()[0] == "failed"
 
 
-def test_a_body_that_is_too_large_is_refused(door: Door) -> None:
+def test_a_body_that_is_too_large_is_refused(door: DoorClient) -> None:
     before = door.state()
     status, headers, _ = door.ask("PUT", "configData", b'{"data":"' + b"x" * 70_000 + b'"}')
     assert (status, headers["connection"]) == (413, "close")
     assert door.state() == before
 
 
-def raw(door: Door, request: bytes, wait: float = 5) -> bytes:
+def raw(door: DoorClient, request: bytes, wait: float = 5) -> bytes:
     host, _, port = door.netloc.partition(":")
     with socket.create_connection((host, int(port)), timeout=wait) as line:
         line.sendall(request)
@@ -341,7 +260,7 @@ def raw(door: Door, request: bytes, wait: float = 5) -> bytes:
     return found
 
 
-def test_a_body_that_never_ends_is_given_up(door: Door) -> None:
+def test_a_body_that_never_ends_is_given_up(door: DoorClient) -> None:
     head = (
         f"PUT /{ENV}/controller/v1/dev1/configData HTTP/1.1\r\nHost: {door.netloc}\r\n"
         f"Authorization: TargetToken {token_of('dev1')}\r\nContent-Length: 100\r\n\r\n"
@@ -352,7 +271,7 @@ def test_a_body_that_never_ends_is_given_up(door: Door) -> None:
     assert raw(door, chunked.encode() + pieces).startswith(b"HTTP/1.1 413")
 
 
-def test_garbage_on_the_line_is_a_400(door: Door) -> None:
+def test_garbage_on_the_line_is_a_400(door: DoorClient) -> None:
     assert raw(door, b"\x16\x03\x01\x02\x00\r\n\r\n").startswith(b"HTTP/1.1 400")
 
 
@@ -376,17 +295,17 @@ json_values = st.recursive(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(body=json_values, path=st.sampled_from(["deploymentBase/{}/feedback", "configData"]))
-def test_fuzzed_bodies_never_make_a_server_error(door: Door, body: Any, path: str) -> None:
+def test_fuzzed_bodies_never_make_a_server_error(door: DoorClient, body: Any, path: str) -> None:
     if not door.links().get("deploymentBase"):
         door.assign()
-    action = door.links()["deploymentBase"].rsplit("/", 1)[1]
+    action = door.links()["deploymentBase"].rsplit("/", 1)[1].split("?")[0]
     method = "PUT" if path == "configData" else "POST"
     content = json.dumps(body).encode()
     status, _, _ = door.ask(method, path.format(action), content)
     assert status in (200, 400, 413)
 
 
-def test_a_poll_writes_no_row_and_is_seen_later(door: Door) -> None:
+def test_a_poll_writes_no_row_and_is_seen_later(door: DoorClient) -> None:
     before = door.house.registry.newest_change()
     for _ in range(20):
         door.poll()
@@ -395,7 +314,7 @@ def test_a_poll_writes_no_row_and_is_seen_later(door: Door) -> None:
     assert door.house.registry.page(ENV)[0].seen_ms > 0
 
 
-def test_a_new_token_is_heard_and_the_old_one_refused(door: Door) -> None:
+def test_a_new_token_is_heard_and_the_old_one_refused(door: DoorClient) -> None:
     house = door.house
     house.enrol(ENV, "other")
     time.sleep(0.2)
@@ -403,3 +322,50 @@ def test_a_new_token_is_heard_and_the_old_one_refused(door: Door) -> None:
     house.registry.set_token(ENV, "other", bytes(32))
     time.sleep(0.2)
     assert door.ask("GET", "", device="other")[0] == 401
+
+
+def test_a_zephyr_client_has_its_tenant_built_in(door: DoorClient) -> None:
+    door.house.enrol(ENV, "board-1")
+    door.house.enrol("staging", "dev1-twin", "board-2")
+    time.sleep(0.2)
+    root = f"{door.url}/DEFAULT/controller/v1/board-1"
+    answer = door.poll(device="board-1", tenant="DEFAULT")
+    assert answer["_links"]["configData"]["href"] == f"{root}/configData"
+    # Two environments have a device of that name: which is meant cannot be told.
+    door.house.enrol("staging", "board-1")
+    time.sleep(0.2)
+    assert door.ask("GET", "", device="board-1", tenant="DEFAULT")[0] == 401
+    assert door.ask("GET", "", device="board-2", tenant="default")[0] == 200
+
+
+def test_what_a_client_cannot_take_is_not_offered(door: DoorClient) -> None:
+    house = door.house
+    house.enrol("lab", "swu", "zephyr")
+    client = DoorClient(house, door.server)
+    client.firmware = house.firmware(b"image", "2.0.0", file="fw.bin")
+    wave = Wave(
+        deployment=1,
+        wave=0,
+        percent=100,
+        release="sha256:" + "2" * 64,
+        firmware=client.firmware,
+        deadline_seconds=600,
+    )
+    house.assign("lab", wave)
+    time.sleep(0.2)
+
+    def ask(device: str, path: str, **headers: str) -> tuple[int, bytes]:
+        return client.ask("GET", path, device=device, tenant="lab", **headers)[::2]
+
+    actions = {d.device: d.action for d in house.registry.page("lab")}
+    told = json.loads(ask("swu", "")[1])
+    assert f"/{actions['swu']}?" in told["_links"]["deploymentBase"]["href"]
+    path = f"deploymentBase/{actions['swu']}"
+    assert ask("swu", path, User_Agent="libcurl-agent/1.0")[0] == 404
+    assert "deploymentBase" not in json.loads(ask("swu", "")[1])["_links"]
+    found = house.registry.find("lab", "swu")
+    assert found is not None and found.withheld and found.state == "assigned"
+    path = f"deploymentBase/{actions['zephyr']}"
+    body = ask("zephyr", path, User_Agent="Zephyr")[1]
+    assert json.loads(body)["deployment"]["chunks"][0]["part"] == "bApp"
+    assert ask("zephyr", path, User_Agent="libcurl-agent/1.0")[0] == 200, "learned only once"

@@ -6,6 +6,7 @@ compressed; `sleep` is always HH:MM:SS; identifiers are decimal text. Does not: 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import lru_cache
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from starlette.responses import FileResponse, Response
 
 from surefoot.core.errors import SurefootError
-from surefoot.core.offer import Firmware, Image, Offer, Poll
+from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
 from surefoot.doors import codes
 
 JSON_TYPE = "application/json"
@@ -25,10 +26,44 @@ class ImageResponse(FileResponse):
     chunk_size = 1024 * 1024
 
 
+def json_bytes(document: object) -> bytes:
+    """JSON as it is sent."""
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
 def json_response(document: object, status: int = 200) -> Response:
     """A JSON answer with its length."""
-    body = json.dumps(document, separators=(",", ":")).encode()
-    return Response(body, status, media_type=JSON_TYPE)
+    return Response(json_bytes(document), status, media_type=JSON_TYPE)
+
+
+def tag_of(body: bytes) -> str:
+    """The ETag of an answer: the same for the same bytes."""
+    return f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+
+
+def poll_tag(poll: Poll) -> str:
+    """The ETag of a poll's answer: of its content, since the rest of it is the address asked."""
+    content = (
+        poll.sleep_seconds,
+        poll.action,
+        poll.cancel,
+        poll.confirm,
+        poll.installed,
+        poll.change,
+        poll.wants_attributes,
+    )
+    # Numbers have the same hash in every process, and this is asked for with each poll.
+    return f'"{hash(content) & 0xFFFF_FFFF_FFFF_FFFF:x}"'
+
+
+def tagged_response(if_none_match: str | None, body: bytes, tag: str) -> Response:
+    """A JSON answer with its ETag; 304 when the client has it already."""
+    held = [each.strip().removeprefix("W/") for each in (if_none_match or "")[:1000].split(",")]
+    if tag in held:
+        return Response(status_code=304, headers={"etag": tag})
+    response = Response(body, media_type=JSON_TYPE)
+    response.headers["etag"] = tag
+    return response
 
 
 def error_response(error: SurefootError, status: int | None = None) -> Response:
@@ -54,8 +89,10 @@ def poll_body(root: str, poll: Poll) -> bytes:
     links = []
     if poll.cancel:
         links.append(_link("cancelAction", f"{root}/cancelAction/{poll.cancel}"))
+    elif poll.confirm:
+        links.append(_link("confirmationBase", _changing(f"{root}/confirmationBase", poll)))
     elif poll.action:
-        links.append(_link("deploymentBase", f"{root}/deploymentBase/{poll.action}"))
+        links.append(_link("deploymentBase", _changing(f"{root}/deploymentBase", poll)))
     if poll.installed:
         links.append(_link("installedBase", f"{root}/installedBase/{poll.installed}"))
     if poll.wants_attributes:
@@ -70,48 +107,62 @@ def _link(name: str, address: str) -> str:
     return f'"{name}":{{"href":"{address}"}}'
 
 
-def deployment_document(root: str, offer: Offer, *, messages: bool) -> dict[str, object]:
-    """An action for deploymentBase and installedBase: one chunk with one artifact."""
+def _changing(address: str, poll: Poll) -> str:
+    # Zephyr holds `deploymentBase/<number>?c=<number>` in 50 characters: this has at most 39.
+    query = f"?c={poll.change}" if poll.change else ""
+    return f"{address}/{poll.confirm or poll.action}{query}"
+
+
+def confirmations(root: str, poll: Poll, active: AutoConfirm | None) -> dict[str, object]:
+    """Whether the device's actions confirm themselves, and the one that waits."""
+    about: dict[str, object] = {"active": active is not None}
+    if active is not None:
+        about |= {"initiator": active.initiator, "remark": active.remark}
+        about["activatedAt"] = active.activated_ms
+    other = "deactivateAutoConfirm" if active is not None else "activateAutoConfirm"
+    links = {other: {"href": f"{root}/confirmationBase/{other}"}}
+    if poll.confirm:
+        links["confirmationBase"] = {"href": _changing(f"{root}/confirmationBase", poll)}
+    return {"autoConfirm": about, "_links": links}
+
+
+def offer_document(root: str, offer: Offer, key: str, *, messages: bool) -> dict[str, object]:
+    """An action for deploymentBase, installedBase and confirmationBase: one chunk, one artifact.
+
+    Never `update: skip`: swupdate answers that with success.
+    """
+    chunk = {
+        "part": offer.part,
+        "version": offer.firmware.version,
+        "name": offer.firmware.name,
+        "artifacts": [artifact(root, offer.action, offer.firmware)],
+    }
     document: dict[str, object] = {
         "id": str(offer.action),
-        "deployment": {
-            "download": "forced",
-            "update": "forced",
-            "chunks": [_chunk(root, offer.action, offer.firmware)],
-        },
+        key: {"download": "forced", "update": "forced", "chunks": [chunk]},
     }
     if messages:
         document["actionHistory"] = {
-            "status": "RUNNING",
+            "status": "WAIT_FOR_CONFIRMATION" if key == "confirmation" else "RUNNING",
             "messages": list(offer.messages),
         }
     return document
 
 
-def _chunk(root: str, action: int, firmware: Firmware) -> dict[str, object]:
+def artifact(root: str, action: int, firmware: Firmware) -> dict[str, object]:
+    """One file: its digests, its size, and both names of its links for clients that know one."""
     address = f"{root}/softwaremodules/{action}/artifacts/{quote(firmware.file, safe='')}"
     file, sums = {"href": address}, {"href": f"{address}.MD5SUM"}
     return {
-        "part": "bApp",
-        "version": firmware.version,
-        "name": firmware.name,
-        "artifacts": [
-            {
-                "filename": firmware.file,
-                "hashes": {
-                    "sha1": firmware.sha1,
-                    "md5": firmware.md5,
-                    "sha256": firmware.sha256,
-                },
-                "size": firmware.size_bytes,
-                "_links": {
-                    "download": file,
-                    "md5sum": sums,
-                    "download-http": file,
-                    "md5sum-http": sums,
-                },
-            }
-        ],
+        "filename": firmware.file,
+        "hashes": {"sha1": firmware.sha1, "md5": firmware.md5, "sha256": firmware.sha256},
+        "size": firmware.size_bytes,
+        "_links": {
+            "download": file,
+            "md5sum": sums,
+            "download-http": file,
+            "md5sum-http": sums,
+        },
     }
 
 

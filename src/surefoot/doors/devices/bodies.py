@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from surefoot.core.device import (
     CancelFeedback,
+    Consented,
     Execution,
     Feedback,
     Finished,
@@ -22,7 +23,7 @@ from surefoot.core.device import (
     clean_text,
 )
 from surefoot.core.errors import Refused
-from surefoot.core.offer import ATTRIBUTE_LENGTH_MAX, ATTRIBUTES_MAX
+from surefoot.core.offer import ATTRIBUTE_LENGTH_MAX, ATTRIBUTES_MAX, AutoConfirm
 
 BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS_MAX = 10.0
@@ -90,6 +91,31 @@ def _status(body: dict[str, Any]) -> tuple[Execution, Finished, tuple[str, ...]]
     return execution, finished, clean_details(status.get("details"))
 
 
+def parse_consent(content: bytes) -> Consented:
+    """The user's answer in a confirmation's feedback body. Raises `Refused`."""
+    body = parse_object(content)
+    said: Any = body.get("confirmation")
+    if said not in ("confirmed", "denied"):
+        raise _bad("confirmation: one of confirmed, denied", _shown(said))
+    return Consented(given=said == "confirmed", details=clean_details(body.get("details")))
+
+
+def parse_auto_confirm(content: bytes) -> AutoConfirm:
+    """Who wants actions to confirm themselves; the body may be left out. Raises `Refused`."""
+    body = parse_object(content) if content.strip() else {}
+    initiator, remark = body.get("initiator") or "", body.get("remark") or ""
+    return AutoConfirm(initiator=_text(initiator), remark=_text(remark))
+
+
+def parse_installed(content: bytes) -> tuple[str, str]:
+    """Name and version of what a device says it runs. Raises `Refused`."""
+    body = parse_object(content)
+    name, version = _text(body.get("name")), _text(body.get("version"))
+    if not name or not version:
+        raise _bad("name and version: texts", _shown([name, version]))
+    return name, version
+
+
 def parse_attributes(content: bytes) -> tuple[str, dict[str, str]]:
     """Mode and attributes of a configData body. Raises `Refused`."""
     body = parse_object(content)
@@ -105,7 +131,7 @@ def parse_attributes(content: bytes) -> tuple[str, dict[str, str]]:
 
 def _text(text: object) -> str:
     if not isinstance(text, str) or len(text) > ATTRIBUTE_LENGTH_MAX:
-        raise _bad(f"texts of at most {ATTRIBUTE_LENGTH_MAX} characters in data", _shown(text))
+        raise _bad(f"texts of at most {ATTRIBUTE_LENGTH_MAX} characters", _shown(text))
     return clean_text(text, ATTRIBUTE_LENGTH_MAX)
 
 

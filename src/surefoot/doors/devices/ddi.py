@@ -9,11 +9,9 @@ Source: hawkBit DDI v1; behaviours of swupdate, rauc-hawkbit-updater and Zephyr.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,17 +20,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
-from surefoot.core.offer import ACTION_MAX
+from surefoot.core.offer import Offer
+from surefoot.core.profile import recognise
 from surefoot.doors.devices import answers, bodies
+from surefoot.doors.devices.asked import action_of, ended, messages_of, no_action, root_of
 from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
 
 _log = logging.getLogger("surefoot.devices")
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
-HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 TOKEN_LENGTH_MAX = 256
 _ROOT = "/{tenant}/controller/v1/{device}"
-_MESSAGES_MAX = 50
 _EMPTY_AND_DONE = 200
 
 
@@ -65,6 +63,13 @@ def device_routes(desk: DeviceDesk, *, body_seconds_max: float = 10.0) -> list[R
         ("/cancelAction/{action}", "GET", door.cancel),
         ("/cancelAction/{action}/feedback", "POST", door.cancel_feedback),
         ("/installedBase/{action}", "GET", door.installed),
+        ("/installedBase", "PUT", door.installed_is),
+        ("/confirmationBase", "GET", door.confirmations),
+        ("/confirmationBase/activateAutoConfirm", "POST", door.activate),
+        ("/confirmationBase/deactivateAutoConfirm", "POST", door.deactivate),
+        ("/confirmationBase/{action}", "GET", door.confirmation),
+        ("/confirmationBase/{action}/feedback", "POST", door.consent),
+        ("/softwaremodules/{action}/artifacts", "GET", door.artifacts),
         ("/softwaremodules/{action}/artifacts/{file}", "GET", door.artifact),
     ]
     return [Route(_ROOT + path, act, methods=[method]) for path, method, act in table]
@@ -81,67 +86,129 @@ class DdiDoor:
         """Endpoint 1: interval and links, from memory."""
         tenant, device = self._admitted(request)
         found = self._desk.poll(tenant, device)
-        body = answers.poll_body(_root(request), found)
-        return Response(body, media_type=answers.JSON_TYPE)
+        body = answers.poll_body(root_of(request), found)
+        held = request.headers.get("if-none-match")
+        return answers.tagged_response(held, body, answers.poll_tag(found))
 
     async def config_data(self, request: Request) -> Response:
         """Endpoint 2: the device's attributes."""
         tenant, device = self._admitted(request)
         mode, values = bodies.parse_attributes(await self._body(request))
+        await self._learn(request, values)
         await self._desk.attributes(tenant, device, mode, values)
         return Response(status_code=_EMPTY_AND_DONE)
 
     async def deployment(self, request: Request) -> Response:
         """Endpoint 3: the work to do."""
         tenant, device = self._admitted(request)
-        count = _messages(request)
-        offer = await self._desk.offer(tenant, device, _action(request), count)
-        if offer is None:
-            raise _no_action(request)
-        document = answers.deployment_document(_root(request), offer, messages=count > 0)
-        return answers.json_response(document)
+        count = messages_of(request)
+        await self._learn(request)
+        offer = await self._desk.offer(tenant, device, action_of(request), count)
+        return self._described(request, offer, "deployment", count)
 
     async def feedback(self, request: Request) -> Response:
         """Endpoint 4: progress and result."""
         tenant, device = self._admitted(request)
-        action = _action(request)
+        action = action_of(request)
         told = bodies.parse_feedback(await self._body(request))
         return _answered(request, await self._desk.feedback(tenant, device, action, told))
 
     async def cancel(self, request: Request) -> Response:
         """Endpoint 5: what to cancel."""
         tenant, device = self._admitted(request)
-        action = _action(request)
+        action = action_of(request)
         if not self._desk.cancelling(tenant, device, action):
-            raise _no_action(request)
+            raise no_action(request)
         return answers.json_response(answers.cancel_document(action))
 
     async def cancel_feedback(self, request: Request) -> Response:
         """Endpoint 6: outcome of the cancel."""
         tenant, device = self._admitted(request)
-        action = _action(request)
+        action = action_of(request)
         told = bodies.parse_cancel_feedback(await self._body(request))
         return _answered(request, await self._desk.cancel_feedback(tenant, device, action, told))
 
     async def installed(self, request: Request) -> Response:
         """Endpoint 7: the last finished action."""
         tenant, device = self._admitted(request)
-        count = _messages(request)
-        offer = await self._desk.installed(tenant, device, _action(request), count)
-        if offer is None:
-            raise _no_action(request)
-        document = answers.deployment_document(_root(request), offer, messages=count > 0)
-        return answers.json_response(document)
+        count = messages_of(request)
+        offer = await self._desk.installed(tenant, device, action_of(request), count)
+        return self._described(request, offer, "deployment", count)
+
+    async def installed_is(self, request: Request) -> Response:
+        """Endpoint 8: the device says what it runs; it is then asked for its attributes."""
+        tenant, device = self._admitted(request)
+        name, version = bodies.parse_installed(await self._body(request))
+        answer = await self._desk.installed_is(tenant, device, name, version)
+        if answer == "not_found":
+            raise Refused(
+                "device.version.unknown",
+                f"{name[:40]} {version[:40]}",
+                expected="a version that was assigned in this environment",
+                found="none of that name and version",
+                remedy="send the name and version of the offer",
+            )
+        return Response(status_code=201 if answer == "taken" else _EMPTY_AND_DONE)
+
+    async def confirmations(self, request: Request) -> Response:
+        """Endpoint 9: whether actions confirm themselves, and what waits."""
+        tenant, device = self._admitted(request)
+        found, active = self._desk.poll(tenant, device), self._desk.auto_confirm(tenant, device)
+        return answers.json_response(answers.confirmations(root_of(request), found, active))
+
+    async def confirmation(self, request: Request) -> Response:
+        """Endpoint 10: the action that waits for the device's user."""
+        tenant, device = self._admitted(request)
+        count = messages_of(request)
+        offer = await self._desk.confirmation(tenant, device, action_of(request), count)
+        return self._described(request, offer, "confirmation", count)
+
+    async def consent(self, request: Request) -> Response:
+        """Endpoint 11: the user's answer."""
+        tenant, device = self._admitted(request)
+        action = action_of(request)
+        told = bodies.parse_consent(await self._body(request))
+        return _answered(request, await self._desk.consent(tenant, device, action, told))
+
+    async def activate(self, request: Request) -> Response:
+        """Endpoint 12: actions confirm themselves from now on."""
+        tenant, device = self._admitted(request)
+        wanted = bodies.parse_auto_confirm(await self._body(request))
+        if not await self._desk.set_auto_confirm(tenant, device, wanted):
+            found = Refused(
+                "device.confirmation.active",
+                f"device {device[:80]}",
+                expected="actions that wait for the device's user",
+                found="automatic confirmation, active already",
+                remedy="nothing is to be done",
+            )
+            return answers.error_response(found, 409)
+        return Response(status_code=_EMPTY_AND_DONE)
+
+    async def deactivate(self, request: Request) -> Response:
+        """Endpoint 13: the device's user is asked again; a repeat changes nothing."""
+        tenant, device = self._admitted(request)
+        await self._desk.set_auto_confirm(tenant, device, None)
+        return Response(status_code=_EMPTY_AND_DONE)
+
+    async def artifacts(self, request: Request) -> Response:
+        """Endpoint 14: the files of one module, which here is one action's."""
+        tenant, device = self._admitted(request)
+        action = action_of(request)
+        firmware = self._desk.described(tenant, device, action)
+        if firmware is None:
+            raise no_action(request)
+        return answers.json_response([answers.artifact(root_of(request), action, firmware)])
 
     async def artifact(self, request: Request) -> Response:
         """Endpoints 15 and 16: the image with HEAD and ranges, and its MD5SUM."""
         tenant, device = self._admitted(request)
-        file, action = request.path_params["file"], _action(request)
+        file, action = request.path_params["file"], action_of(request)
         plain = file.removesuffix(".MD5SUM")
         began = request.method == "GET" and plain == file
         image = await self._desk.image(tenant, device, action, plain, began=began)
         if image is None:
-            raise _no_action(request)
+            raise no_action(request)
         if plain != file:
             return answers.checksum_response(image.firmware)
         return answers.image_response(image, if_match=request.headers.get("if-match"))
@@ -155,68 +222,34 @@ class DdiDoor:
             raise HTTPException(401)
         return tenant, device
 
+    def _described(
+        self, request: Request, offer: Offer | None, key: str, messages: int
+    ) -> Response:
+        if offer is None:
+            raise no_action(request)
+        document = answers.offer_document(root_of(request), offer, key, messages=messages > 0)
+        body = answers.json_bytes(document)
+        held = request.headers.get("if-none-match")
+        return answers.tagged_response(held, body, answers.tag_of(body))
+
+    async def _learn(self, request: Request, attributes: Collection[str] = ()) -> None:
+        found = recognise(request.headers.get("user-agent", ""), attributes)
+        if found is not None:
+            tenant, device = request.path_params["tenant"], request.path_params["device"]
+            await self._desk.learn(tenant, device, found)
+
     async def _body(self, request: Request) -> bytes:
         return await bodies.read_body(request, self._body_seconds_max)
-
-
-def _root(request: Request) -> str:
-    """The device's own address, as it wrote it: host, scheme and spelling of the tenant."""
-    host = request.headers.get("host", "")
-    if not HOST.fullmatch(host):
-        raise Refused(
-            "device.host.input",
-            "request",
-            expected="a Host header with a name or address",
-            found=repr(host[:80]),
-            remedy="send the server's address as the Host header",
-        )
-    tenant = quote(request.path_params["tenant"], safe="")
-    device = quote(request.path_params["device"], safe="")
-    return f"{request.url.scheme}://{host}/{tenant}/controller/v1/{device}"
-
-
-def _action(request: Request) -> int:
-    """The action of the path; 0, which no device has, when it is not a number of one."""
-    text = request.path_params["action"]
-    plain = text.isascii() and text.isdecimal() and len(text) <= 10
-    return int(text) if plain and int(text) <= ACTION_MAX else 0
-
-
-def _messages(request: Request) -> int:
-    text = request.query_params.get("actionHistory", "0")
-    if text.startswith("-") and text[1:].isdecimal():
-        return _MESSAGES_MAX
-    return min(int(text[:6]), _MESSAGES_MAX) if text.isascii() and text.isdecimal() else 0
 
 
 def _answered(request: Request, answer: FeedbackAnswer) -> Response:
     if answer == "taken":
         return Response(status_code=_EMPTY_AND_DONE)
     if answer == "gone":
-        return answers.error_response(_ended(request), 410)
+        return answers.error_response(ended(request), 410)
     if answer == "not_cancelling":
-        return answers.error_response(_ended(request), 405)
-    raise _no_action(request)
-
-
-def _ended(request: Request) -> Refused:
-    return Refused(
-        "device.action.ended",
-        f"action {request.path_params['action'][:20]}",
-        expected="an action that is under way",
-        found="one that has ended, or is not being cancelled",
-        remedy="poll again",
-    )
-
-
-def _no_action(request: Request) -> Refused:
-    return Refused(
-        "device.action.unknown",
-        f"action {request.path_params['action'][:20]!r}",
-        expected="an action offered to this device",
-        found="none of that number",
-        remedy="poll again and follow the links",
-    )
+        return answers.error_response(ended(request), 405)
+    raise no_action(request)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

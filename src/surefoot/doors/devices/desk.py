@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
-from surefoot.core.device import Answer, CancelFeedback, Feedback
-from surefoot.core.offer import Image, Offer, Poll
+from surefoot.core.device import Answer, CancelFeedback, Consented, Feedback
+from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
 
-FeedbackAnswer = Answer | Literal["not_found", "too_many"]
+FeedbackAnswer = Answer | Literal["not_found", "too_many", "unchanged"]
 
 
 class DeviceDesk(Protocol):
@@ -44,6 +44,35 @@ class DeviceDesk(Protocol):
         self, environment: str, device: str, action: int, told: Feedback
     ) -> FeedbackAnswer:
         """Take a report; it is durable on return."""
+
+    async def confirmation(
+        self, environment: str, device: str, action: int, messages_max: int
+    ) -> Offer | None:
+        """The action that waits for the device's user; None when it is not this one."""
+
+    async def consent(
+        self, environment: str, device: str, action: int, told: Consented
+    ) -> FeedbackAnswer:
+        """Take what the device's user said; it is durable on return."""
+
+    def auto_confirm(self, environment: str, device: str) -> AutoConfirm | None:
+        """Who wants the device's actions confirmed by themselves, or None."""
+
+    async def set_auto_confirm(
+        self, environment: str, device: str, wanted: AutoConfirm | None
+    ) -> bool:
+        """Confirm actions by themselves from now on; None ends that. False when it was so."""
+
+    async def installed_is(
+        self, environment: str, device: str, name: str, version: str
+    ) -> Literal["taken", "unchanged", "not_found"]:
+        """The device says what it runs. `not_found`: no rollout ever assigned that."""
+
+    def described(self, environment: str, device: str, action: int) -> Firmware | None:
+        """The image of the device's open or last action."""
+
+    async def learn(self, environment: str, device: str, profile: str) -> None:
+        """Take over which client the device runs, unless that is known already."""
 
     async def cancel_feedback(
         self, environment: str, device: str, action: int, told: CancelFeedback

@@ -16,7 +16,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from surefoot.doors.devices import answers
-from surefoot.doors.devices.ddi import HOST
+from surefoot.doors.devices.asked import HOST
 from surefoot.doors.devices.desk import DeviceDesk
 
 # Names in a path are those that need no escaping in a link; a token is as long as the slow path
@@ -127,7 +127,10 @@ class FastPollProtocol(HttpToolsProtocol):
             return False
         root = f"{self.scheme}://{host}/{environment}/controller/v1/{name}"
         body = answers.poll_body(root, poll)
-        self.transport.write(b"%b%d\r\n%b\r\n\r\n%b" % (self._head(), len(body), _TYPE, body))
+        tag = answers.poll_tag(poll).encode()
+        self.transport.write(
+            b"%b%d\r\n%b\r\netag: %b\r\n\r\n%b" % (self._head(), len(body), _TYPE, tag, body)
+        )
         self._note()
         return True
 

@@ -17,8 +17,12 @@ VALUES (:number, :environment, :device, :hardware, :token_hash, :enrolled_ms, '{
 SELECT device FROM devices WHERE environment = :environment AND removed = 0
 
 -- name: device
-SELECT number, hardware, attributes, attributes_ms, wants_attributes, action, installed, runs
-FROM devices WHERE environment = :environment AND device = :device AND removed = 0
+SELECT d.number, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
+    d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''),
+    COALESCE(t.auto_confirm, '')
+FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+WHERE d.environment = :environment AND d.device = :device AND d.removed = 0
 
 -- name: update_device
 UPDATE devices SET attributes = :attributes, attributes_ms = :attributes_ms,
@@ -36,8 +40,12 @@ UPDATE devices SET removed = 1, change = :change WHERE environment = :environmen
 -- name: changed
 SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attributes, d.installed,
     d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
-    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, '')
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, ''),
+    COALESCE(e.consent, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, '')
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
+    LEFT JOIN device_action_traits e ON e.action = d.action
+    LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.change > :change ORDER BY d.change
 
 -- name: newest_change
@@ -46,18 +54,28 @@ SELECT value FROM device_numbers WHERE name = 'change'
 -- name: page
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
     d.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
-    COALESCE(a.deployment, 0), COALESCE(a.wave, '')
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_seen s ON s.number = d.number
+    LEFT JOIN device_action_traits e ON e.action = d.action
+    LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0 AND d.device > :after
 ORDER BY d.device LIMIT :limit
 
 -- name: summary
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
     d.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
-    COALESCE(a.deployment, 0), COALESCE(a.wave, '')
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_seen s ON s.number = d.number
+    LEFT JOIN device_action_traits e ON e.action = d.action
+    LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0 AND d.device = :device
 
 -- name: timeline
@@ -87,9 +105,30 @@ ON CONFLICT (digest) DO UPDATE SET record = EXCLUDED.record
 SELECT record FROM device_firmware WHERE digest = :digest
 
 -- name: action
-SELECT action, number, deployment, wave, kind, firmware, version, state, cancelling, progress,
-    reason, deadline_ms
-FROM device_actions WHERE action = :action AND number = :number
+SELECT a.action, a.number, a.deployment, a.wave, a.kind, a.firmware, a.version, a.state,
+    a.cancelling, a.progress, a.reason, a.deadline_ms, COALESCE(e.consent, ''),
+    COALESCE(e.strength, '')
+FROM device_actions a LEFT JOIN device_action_traits e ON e.action = a.action
+WHERE a.action = :action AND a.number = :number
+
+-- name: put_traits
+INSERT INTO device_traits (number, standing, profile, profile_by, auto_confirm)
+VALUES (:number, :standing, :profile, :profile_by, :auto_confirm)
+ON CONFLICT (number) DO UPDATE SET standing = EXCLUDED.standing, profile = EXCLUDED.profile,
+    profile_by = EXCLUDED.profile_by, auto_confirm = EXCLUDED.auto_confirm
+
+-- name: put_action_traits
+INSERT INTO device_action_traits (action, consent, strength)
+VALUES (:action, :consent, :strength)
+ON CONFLICT (action) DO UPDATE SET consent = EXCLUDED.consent, strength = EXCLUDED.strength
+
+-- name: auto_confirm
+SELECT COALESCE(t.auto_confirm, '') FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+WHERE d.number = :number
+
+-- name: released
+SELECT DISTINCT f.record FROM device_rollouts r JOIN device_firmware f ON f.digest = r.firmware
+WHERE r.environment = :environment AND r.version = :version
 
 -- name: offer
 SELECT a.state, f.record FROM device_actions a JOIN device_firmware f ON f.digest = a.firmware
@@ -117,8 +156,12 @@ VALUES (:report, :environment, :number, :action, :deployment, :wave, :from_state
     :to_state, :ran, :runs, :reason, :time_ms, :body)
 
 -- name: candidates
-SELECT number, device, hardware, attributes, attributes_ms, wants_attributes, action, installed, runs
-FROM devices WHERE environment = :environment AND removed = 0
+SELECT d.number, d.device, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
+    d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''),
+    COALESCE(t.auto_confirm, '')
+FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+WHERE d.environment = :environment AND d.removed = 0
 
 -- name: in_rollout
 SELECT device, action, state, kind FROM device_actions

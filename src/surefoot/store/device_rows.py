@@ -1,0 +1,168 @@
+"""The rows of devices and actions, and the values that are written of them.
+
+Keeps: a report's body is canonical JSON, the bytes that a batch holds and proves.
+Does not: read, write or decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from surefoot.core.device import (
+    Action,
+    ActionKind,
+    ActionState,
+    Attributes,
+    Consent,
+    Event,
+    Move,
+    Standing,
+    Strength,
+)
+from surefoot.core.offer import Firmware
+from surefoot.store.database import Value
+from surefoot.trust import canonical
+
+_UNPROVEN: frozenset[ActionState] = frozenset({"reported", "failed", "timed_out", "unknown"})
+
+
+class DeviceRow(msgspec.Struct, kw_only=True):
+    """A device as its rows hold it. `runs` is the version it last said it runs, or empty.
+
+    `auto_confirm` is JSON about who wants every action confirmed, or empty.
+    """
+
+    number: int
+    environment: str
+    device: str
+    hardware: str
+    attributes: str
+    attributes_ms: int
+    wants_attributes: bool
+    action: int
+    installed: int
+    runs: str
+    standing: Standing
+    profile: str
+    profile_by: str
+    auto_confirm: str
+
+
+class ActionRow(msgspec.Struct, kw_only=True):
+    """An action as its rows hold it."""
+
+    action: int
+    number: int
+    deployment: int
+    wave: str
+    kind: ActionKind
+    firmware: str
+    version: str
+    state: ActionState
+    cancelling: bool
+    progress: int
+    reason: str
+    deadline_ms: int
+    consent: Consent
+    strength: Strength
+
+    def rule(self) -> Action:
+        """The part the rule decides by."""
+        return Action(
+            state=self.state,
+            kind=self.kind,
+            version=self.version,
+            sha256=self.firmware.removeprefix("sha256:"),
+            cancelling=self.cancelling,
+            progress=self.progress,
+            consent=self.consent,
+            strength=self.strength,
+        )
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assignment gives to each device of a wave."""
+
+    deployment: int
+    wave: str
+    kind: ActionKind
+    release: str
+    firmware: Firmware
+    deadline_ms: int
+    confirmation: bool = False
+
+
+class Declared(msgspec.Struct, frozen=True, tag="declared"):
+    """The device says what it runs, without proof."""
+
+    version: str
+
+
+class StandingSet(msgspec.Struct, frozen=True, tag="standing"):
+    """Whether the device may be offered anything changed; `via` says by what."""
+
+    standing: str
+    via: str
+
+
+def action_traits(action: ActionRow) -> dict[str, Value]:
+    """What came later to an action."""
+    return {"action": action.action, "consent": action.consent, "strength": action.strength}
+
+
+def device_traits(device: DeviceRow) -> dict[str, Value]:
+    """What came later to a device."""
+    return {
+        "number": device.number,
+        "standing": device.standing,
+        "profile": device.profile,
+        "profile_by": device.profile_by,
+        "auto_confirm": device.auto_confirm,
+    }
+
+
+def runs_after(device: DeviceRow, action: ActionRow, move: Move, event: Event) -> str:
+    """The version the device is known to run after a move, or empty."""
+    if isinstance(event, Attributes):
+        return event.version
+    moved = move.state != action.state
+    if moved and move.state in _UNPROVEN and action.state != "assigned":
+        return ""
+    return device.runs
+
+
+def merged_attributes(held: dict[str, str], mode: str, values: Mapping[str, str]) -> dict[str, str]:
+    """The attributes after a put in this mode."""
+    if mode == "replace":
+        return dict(values)
+    if mode == "remove":
+        return {name: value for name, value in held.items() if name not in values}
+    return {**held, **values}
+
+
+def device_values(device: DeviceRow, change: int) -> dict[str, Value]:
+    """The columns that change of a device."""
+    return {
+        "number": device.number,
+        "attributes": device.attributes,
+        "attributes_ms": device.attributes_ms,
+        "wants_attributes": int(device.wants_attributes),
+        "action": device.action,
+        "installed": device.installed,
+        "runs": device.runs,
+        "change": change,
+    }
+
+
+def report_values(report: int, record: dict[str, canonical.JSON]) -> dict[str, Value]:
+    """The columns of a report; its body is canonical."""
+    number = record.pop("number")
+    body = canonical.encode({**record, "report": report})
+    values = {"report": report, "number": number, "body": body}
+    for column, field in (("from_state", "from"), ("to_state", "to")):
+        values[column] = record[field]
+    for name in ("environment", "action", "deployment", "wave", "ran", "runs", "reason", "time_ms"):
+        values[name] = record[name]
+    return values  # type: ignore[return-value]
