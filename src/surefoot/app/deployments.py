@@ -8,22 +8,18 @@ from typing import Annotated
 import msgspec
 
 from surefoot.app.facade import App
-from surefoot.app.moment import parse_moment, shown
 from surefoot.app.operation import Arguments, Request, operation
-from surefoot.app.orphan import shown_orphans
 from surefoot.app.planning import Ask, plan_for
-from surefoot.app.standing import shown_steps
 from surefoot.core import deployment as deployments
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
-from surefoot.core import policy, progress
+from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.plan import Plan
 from surefoot.core.plan import decode as decode_plan
 from surefoot.core.signed import APPROVAL_TYPE
 from surefoot.core.target import Plain
 from surefoot.core.world import Deployment, World
-from surefoot.engine.effects import judge
 from surefoot.trust import canonical, envelope, sshsig
 from surefoot.trust.digest import Digest
 from surefoot.trust.keys import parse_public_line
@@ -48,17 +44,6 @@ class RequestArguments(Arguments, frozen=True, kw_only=True):
 
 class NumberArguments(Arguments, frozen=True, kw_only=True):
     number: Number
-
-
-class ShowArguments(Arguments, frozen=True, kw_only=True):
-    number: Number
-    at: str = ""
-
-
-class ListArguments(Arguments, frozen=True, kw_only=True):
-    environment: str = ""
-    before: int = 2**31
-    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
 
 
 class ApproveArguments(Arguments, frozen=True, kw_only=True):
@@ -157,96 +142,6 @@ def rollback(app: App, request: Request, arguments: NumberArguments) -> Plain:
 
 def _copy(deployment: Deployment) -> Deployment:
     return msgspec.convert(msgspec.to_builtins(deployment), Deployment)
-
-
-@operation("deployment list", "GET", "/deployments", ListArguments)
-def list_deployments(app: App, request: Request, arguments: ListArguments) -> Plain:
-    """Deployments, newest first; of one environment, when it is named."""
-
-    def rows(world: World) -> list[canonical.JSON]:
-        if arguments.environment:
-            environments.find(world, arguments.environment)
-        chosen = [
-            d
-            for number, d in sorted(world.deployments.items(), reverse=True)
-            if number < arguments.before and arguments.environment in ("", d.environment)
-        ]
-        return [_row(d) for d in chosen[: arguments.limit]]
-
-    return {"deployments": app.read(rows)}
-
-
-def _row(d: Deployment) -> Plain:
-    return {
-        "number": d.number,
-        "environment": d.environment,
-        "purpose": d.purpose,
-        "release_version": d.release_version,
-        "status": d.status,
-        "cause": d.cause,
-        "requester": d.requester,
-        "requested_at": shown(d.requested_ms),
-        "begun_at": shown(d.begun_ms),
-        "ended_at": shown(d.ended_ms),
-        "steps_done": sum(s.status == "done" for s in d.steps.values()),
-        "steps": len(d.steps),
-    }
-
-
-@operation("deployment show", "GET", "/deployments/{number}", ShowArguments)
-def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
-    """A deployment: plan, steps, approvals, what it waits for, who may approve."""
-    if arguments.at:
-        app.read(lambda w: deployments.find(w, arguments.number))
-        found = app.log.state_at(f"deployment/{arguments.number}", parse_moment(arguments.at))
-        if found is None:
-            return {"number": arguments.number, "status": "unknown at that time"}
-        return {"at": arguments.at, "state": found[1]}
-    deployment = app.read(lambda w: _copy(deployments.find(w, arguments.number)))
-    plan = decode_plan(app.blobs.get(deployment.plan))
-    return {**_row(deployment), **shown_plan(plan), **_progress(app, deployment, plan)}
-
-
-def _progress(app: App, deployment: Deployment, plan: Plan) -> Plain:
-    def live(world: World) -> tuple[str, list[str], int, Plain]:
-        found = progress.next_effect(world, plan, app.clock.now_ms(), judge)
-        waiting = found.cause if found.what == "wait" and not deployment.ended_ms else ""
-        books = world.devices.get(deployment.environment)
-        waves = books.waves.get(str(deployment.number), {}) if books else {}
-        missing = deployments.approvals_missing(world, deployment)
-        return waiting, policy.eligible_approvers(world, deployment), missing, waves
-
-    waiting, eligible, missing, waves = app.read(live)
-    return {
-        "waiting_for": waiting,
-        "eligible": list(eligible),
-        "approvals_needed": deployment.approvals_needed,
-        "approvals_missing": missing,
-        "approver_role": deployment.approver_role,
-        "excluded": list(deployment.excluded),
-        "waves": waves,
-        "figures": deployment.figures,
-        "approvals": [
-            {
-                "person": a.person,
-                "verdict": a.verdict,
-                "at": shown(a.time_ms),
-                "envelope": a.envelope,
-                "self_approval": a.self_approval,
-            }
-            for a in deployment.approvals
-        ],
-        "steps": shown_steps(deployment, plan),
-        "orphans": [*shown_orphans(app, deployment.number)],
-    }
-
-
-@operation("deployment plan-bytes", "GET", "/deployments/{number}/plan", NumberArguments)
-def plan_bytes(app: App, request: Request, arguments: NumberArguments) -> Plain:
-    """The exact bytes an approver's key signs the digest of."""
-    digest = app.read(lambda w: deployments.find(w, arguments.number).plan)
-    content = app.blobs.get(digest)
-    return {"digest": digest, "plan": base64.b64encode(content).decode()}
 
 
 def approval_payload(number: int, environment: str, plan: str, verdict: str) -> bytes:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app.as_of import AsOf
+from surefoot.app.device_record import list_then, show_then
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
@@ -41,11 +43,13 @@ class ListArguments(Arguments, frozen=True, kw_only=True):
     name: str
     after: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    at: str = ""
 
 
 class DeviceArguments(Arguments, frozen=True, kw_only=True):
     name: str
     id: str
+    at: str = ""
 
 
 @operation("device enrol", "POST", "/environments/{name}/devices", EnrolArguments)
@@ -86,7 +90,11 @@ def _hash(device: Enrolment) -> bytes:
 
 @operation("device list", "GET", "/environments/{name}/devices", ListArguments)
 def list_devices(app: App, request: Request, arguments: ListArguments) -> Plain:
-    """Devices of an environment, by name."""
+    """Devices of an environment, by name; of a time that has been, what was sealed by then."""
+    if arguments.at:
+        then = AsOf(app, arguments.at)
+        rows = list_then(app, then, arguments.name, arguments.after, arguments.limit)
+        return {"devices": [*rows]}
     app.read(lambda w: environments.find(w, arguments.name))
     page = app.fleet.page(arguments.name, arguments.after, arguments.limit)
     return {"devices": [_row(d) for d in page]}
@@ -103,7 +111,9 @@ def _row(device: DeviceSummary) -> Plain:
 
 @operation("device show", "GET", "/environments/{name}/devices/{id}", DeviceArguments)
 def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
-    """A device and its reports, newest first."""
+    """A device and its reports, newest first; of a time that has been, those sealed by then."""
+    if arguments.at:
+        return show_then(app, AsOf(app, arguments.at), arguments.name, arguments.id)
     app.read(lambda w: environments.find(w, arguments.name))
     found = app.fleet.find(arguments.name, arguments.id)
     if found is None:

@@ -6,16 +6,17 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.document import document_of
 from surefoot.app.facade import App
-from surefoot.app.moment import parse_moment, shown
+from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.app.people import AtArguments
 from surefoot.app.upkeep import NameArguments, ask_for, fresh_secrets
 from surefoot.core import environment as environments
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import Environment
+from surefoot.core.world import Environment, World
 from surefoot.trust import canonical
 from surefoot.trust.entry import Entry
 
@@ -28,12 +29,14 @@ class ShowArguments(Arguments, frozen=True, kw_only=True):
 class DiffArguments(Arguments, frozen=True, kw_only=True):
     left: str
     right: str
+    at: str = ""
 
 
 class HistoryArguments(Arguments, frozen=True, kw_only=True):
     name: str
     before: int = 2**53 - 1
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
+    at: str = ""
 
 
 class CloneArguments(Arguments, frozen=True, kw_only=True):
@@ -44,36 +47,24 @@ class CloneArguments(Arguments, frozen=True, kw_only=True):
 
 def state_of(app: App, name: str, at: str = "") -> tuple[Environment | None, Plain]:
     """An environment's state with where the answer is from: size, root, entry and its time."""
-    if not at:
-        state = app.read(lambda w: w.state(f"env/{environments.find(w, name).name}"))
-        moment = app.clock.now_ms()
-    else:
-        moment = parse_moment(at)
-        app.read(lambda w: environments.find(w, name))
-        found = app.log.state_at(f"env/{name}", moment)
-        if found is None:
-            return None, _source(app, moment, None)
-        state = found[1]
-    entry = app.log.entry_at(f"env/{name}", moment)
-    return msgspec.convert(state, Environment), _source(app, moment, entry)
-
-
-def _source(app: App, moment: int, entry: Entry | None) -> Plain:
-    receipt: Plain = {"at": shown(moment), "journal_size": app.log.size()}
+    then = AsOf(app, at)
+    state = then.environment(name)
+    receipt: Plain = {"at": shown(then.at_ms), "journal_size": app.log.size()}
+    entry = then.entry(f"env/{name}") if state is not None else None
     if entry is not None:
         receipt |= {"entry": entry.index, "since": shown(entry.time_ms), "state": entry.state}
-    return receipt
+    return state, receipt
 
 
 @operation("environment list", "GET", "/environments", AtArguments)
 def list_environments(app: App, request: Request, arguments: AtArguments) -> Plain:
     """The matrix: environments by components, now or at a time."""
-    names = app.read(lambda w: list(w.environments))
+    then = AsOf(app, arguments.at)
     rows: list[canonical.JSON] = []
-    for name in names:
-        state, source = state_of(app, name, arguments.at)
-        if state is not None:
-            rows.append({**_row(state), **_now(app, name, arguments.at), "since": source["since"]})
+    for state in then.environments():
+        entry = then.entry(f"env/{state.name}")
+        since = {"since": shown(entry.time_ms)} if entry else {}
+        rows.append({**_row(state), **_standing(then, state), **since})
     return {"environments": rows}
 
 
@@ -94,27 +85,32 @@ def _row(state: Environment) -> Plain:
     }
 
 
-def _now(app: App, name: str, at: str) -> Plain:
-    if at:
-        return {}
-    active = app.read(lambda w: w.active_deployment(name))
-    freeze = app.read(lambda w: environments.frozen_by(w, name, app.clock.now_ms()))
-    status = f"deployment {active.number} {active.status}" if active else "idle"
-    return {"status": status, "holder": active.requester if active else "", "freeze": freeze}
+def _standing(then: AsOf, state: Environment) -> Plain:
+    """Which deployment holds it, whose, and the freeze in force at that moment."""
+    world = World()
+    world.definition, world.environments = then.definition(), {state.name: state}
+    active = then.active(state.name)
+    return {
+        "status": f"deployment {active.number} {active.status}" if active else "idle",
+        "holder": active.requester if active else "",
+        "freeze": environments.frozen_by(world, state.name, then.at_ms),
+    }
 
 
 @operation("environment show", "GET", "/environments/{name}", ShowArguments)
 def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
     """Everything an environment is, now or at a time: release, components, values, who."""
+    then = AsOf(app, arguments.at)
     state, source = state_of(app, arguments.name, arguments.at)
     if state is None:
         return {"name": arguments.name, "exists": False, **source}
+    books = then.devices(arguments.name)
     return {
         **_full(state),
-        **_now(app, arguments.name, arguments.at),
+        **_standing(then, state),
         **source,
-        **_fleet(app, arguments),
-        **_places(app, arguments),
+        "firmware_shares": books.firmware if books else {},
+        **({"addresses": app.addresses(arguments.name)} if then.now else {}),
     }
 
 
@@ -144,25 +140,14 @@ def _full(state: Environment) -> Plain:
     }
 
 
-def _places(app: App, arguments: ShowArguments) -> Plain:
-    return {} if arguments.at else {"addresses": app.addresses(arguments.name)}
-
-
-def _fleet(app: App, arguments: ShowArguments) -> Plain:
-    """Devices by verified firmware version, from the last sealed batch of that time."""
-    moment = parse_moment(arguments.at) if arguments.at else app.clock.now_ms()
-    found = app.log.state_at(f"devices/{arguments.name}", moment)
-    shares = found[1].get("firmware", {}) if found else {}
-    return {"firmware_shares": shares}
-
-
 @operation("environment diff", "GET", "/environments/diff", DiffArguments)
 def diff(app: App, request: Request, arguments: DiffArguments) -> Plain:
     """What differs between two environments or two moments: NAME or NAME@TIME."""
-    left, right = _comparable(app, arguments.left), _comparable(app, arguments.right)
+    left, right = (_comparable(app, arguments, s) for s in (arguments.left, arguments.right))
     return {
         "left": arguments.left,
         "right": arguments.right,
+        "exists": {"left": bool(left), "right": bool(right)},
         "differences": [
             {"path": d.path, "left": d.expected, "right": d.found}
             for d in environments.differences(left, right)
@@ -170,10 +155,14 @@ def diff(app: App, request: Request, arguments: DiffArguments) -> Plain:
     }
 
 
-def _comparable(app: App, text: str) -> Plain:
-    """The part of a state that says how something is configured, not when or by whom."""
-    name, _, at = text.partition("@")
-    state, _ = state_of(app, name, at)
+def _comparable(app: App, arguments: DiffArguments, side: str) -> Plain:
+    """The part of a state that says how something is configured, not when or by whom.
+
+    A side without a time of its own is looked at at the time of the question.
+    """
+    name, _, own = side.partition("@")
+    then = AsOf(app, own or arguments.at)
+    state, books = then.environment(name), then.devices(name)
     if state is None:
         return {}
     return {
@@ -190,15 +179,22 @@ def _comparable(app: App, text: str) -> Plain:
         "infrastructure": state.infrastructure,
         "tools": state.tools,
         "devices": state.devices,
+        "firmware": {
+            version: f"{count} of {state.devices} devices"
+            for version, count in (books.firmware if books else {}).items()
+        },
     }
 
 
 @operation("environment history", "GET", "/environments/{name}/history", HistoryArguments)
 def history(app: App, request: Request, arguments: HistoryArguments) -> Plain:
-    """What happened to an environment, newest first."""
-    app.read(lambda w: environments.find(w, arguments.name))
-    entries = app.log.stream_entries(f"env/{arguments.name}", 0, 500, newest=True)
-    chosen = [e for e in entries if e.n < arguments.before][: arguments.limit]
+    """What happened to an environment, newest first, up to now or a time."""
+    then = AsOf(app, arguments.at)
+    then.environment(arguments.name)
+    last = then.entry(f"env/{arguments.name}")
+    before = min(arguments.before, last.n + 1 if last else 0)
+    first = max(0, before - arguments.limit)
+    entries = app.log.stream_entries(f"env/{arguments.name}", first, before - first)
     return {
         "entries": [
             {
@@ -209,7 +205,7 @@ def history(app: App, request: Request, arguments: HistoryArguments) -> Plain:
                 "actor": e.actor.id,
                 "summary": summary_of(e),
             }
-            for e in chosen
+            for e in reversed(entries)
         ]
     }
 

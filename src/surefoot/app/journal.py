@@ -8,11 +8,13 @@ from typing import Annotated
 import msgspec
 
 from surefoot import __version__
+from surefoot.app.as_of import AsOf
 from surefoot.app.environments import summary_of
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.app.orphan import shown_orphans
+from surefoot.app.people import AtArguments
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.engine.loop import LEASE_SECONDS
@@ -28,6 +30,7 @@ class PageArguments(Arguments, frozen=True, kw_only=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
     stream: str = ""
     kind: str = ""
+    at: str = ""
 
 
 class EntryArguments(Arguments, frozen=True, kw_only=True):
@@ -36,6 +39,7 @@ class EntryArguments(Arguments, frozen=True, kw_only=True):
 
 class OrphanArguments(Arguments, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = LEASE_SECONDS
+    at: str = ""
 
 
 class WaitArguments(Arguments, frozen=True, kw_only=True):
@@ -43,31 +47,41 @@ class WaitArguments(Arguments, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=0, le=25)] = 20
 
 
-@operation("installation show", "GET", "/installation", NoArguments, public=True)
-def installation(app: App, request: Request, arguments: NoArguments) -> Plain:
-    """What this installation is, and the checkpoint its answers stand on."""
-    name, product, environments = app.read(
-        lambda w: (w.people.installation, w.people.product, sorted(w.environments))
-    )
+@operation("installation show", "GET", "/installation", AtArguments, public=True)
+def installation(app: App, request: Request, arguments: AtArguments) -> Plain:
+    """What this installation is, or was, and the checkpoint its answers stand on."""
+    then = AsOf(app, arguments.at)
+    people = then.people()
+    size = _size(app, then)
     answer: Plain = {
-        "installation": name,
-        "product": product,
+        "installation": people.installation,
+        "product": people.product,
         "version": __version__,
-        "size": app.log.size(),
-        "checkpoint": app.log.checkpoint(),
+        "size": size,
+        "checkpoint": _checkpoint(app, then),
         "log_key": app.log_key,
-        "environments": list(environments),
+        "environments": [*sorted(then.names())],
     }
     if app.log.alarm is not None:
         answer["alarm"] = dict(app.log.alarm.record())
     return answer
 
 
+def _size(app: App, then: AsOf) -> int:
+    size = app.log.size()
+    return size if then.now else app.log.size_at(then.at_ms, size)
+
+
+def _checkpoint(app: App, then: AsOf) -> str:
+    return app.log.checkpoint() if then.now else app.log.checkpoint_at(_size(app, then))
+
+
 @operation("journal show", "GET", "/journal", PageArguments)
 def show(app: App, request: Request, arguments: PageArguments) -> Plain:
-    """Entries, newest first, all or of one stream or kind."""
+    """Entries, newest first, all or of one stream or kind, up to now or a time."""
     found: list[Entry] = []
-    before = min(arguments.before, app.log.size())
+    size = _size(app, AsOf(app, arguments.at))
+    before = min(arguments.before, size)
     while before > 0 and len(found) < arguments.limit:
         first = max(0, before - 500)
         page = [e for e in app.log.entries(first, before - first) if e.index < before]
@@ -79,7 +93,7 @@ def show(app: App, request: Request, arguments: PageArguments) -> Plain:
         before = first
     return {
         "entries": [_row(e) for e in found[: arguments.limit]],
-        "size": app.log.size(),
+        "size": size,
     }
 
 
@@ -95,7 +109,13 @@ def _row(entry: Entry) -> Plain:
     }
 
 
-@operation("journal entry", "GET", "/journal/{index}", EntryArguments)
+@operation(
+    "journal entry",
+    "GET",
+    "/journal/{index}",
+    EntryArguments,
+    timeless="an entry never changes: its place names it",
+)
 def show_entry(app: App, request: Request, arguments: EntryArguments) -> Plain:
     """One entry, with the exact bytes that are hashed."""
     found = app.log.entries(arguments.index, 1)
@@ -128,16 +148,23 @@ def verify(app: App, request: Request, arguments: NoArguments) -> Plain:
 @operation("journal orphans", "GET", "/journal/orphans", OrphanArguments)
 def show_orphans(app: App, request: Request, arguments: OrphanArguments) -> Plain:
     """Claims without a result, older than a lease: somebody may have acted, nobody said so."""
-    return {"orphans": [*shown_orphans(app, seconds=arguments.seconds)]}
+    then = AsOf(app, arguments.at)
+    return {"orphans": [*shown_orphans(app, then, seconds=arguments.seconds)]}
 
 
-@operation("journal checkpoint", "GET", "/journal/checkpoint", NoArguments, public=True)
-def checkpoint(app: App, request: Request, arguments: NoArguments) -> Plain:
-    """The newest signed checkpoint, to be kept somewhere else."""
-    return {"checkpoint": app.log.checkpoint()}
+@operation("journal checkpoint", "GET", "/journal/checkpoint", AtArguments, public=True)
+def checkpoint(app: App, request: Request, arguments: AtArguments) -> Plain:
+    """The newest signed checkpoint, now or of that time, to be kept somewhere else."""
+    return {"checkpoint": _checkpoint(app, AsOf(app, arguments.at))}
 
 
-@operation("journal wait", "GET", "/journal/wait", WaitArguments)
+@operation(
+    "journal wait",
+    "GET",
+    "/journal/wait",
+    WaitArguments,
+    timeless="it waits for what comes next",
+)
 def wait(app: App, request: Request, arguments: WaitArguments) -> Plain:
     """Answer when the journal is larger than a size, or after some seconds."""
     return {"size": app.log.wait_for_change(arguments.size, float(arguments.seconds))}

@@ -35,7 +35,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing a door can ask for. `path` has its parameters in braces."""
+    """One thing a door can ask for. `path` has its parameters in braces.
+
+    A question takes `at`, a time that has been, or `timeless` says why it makes no sense for it.
+    """
 
     name: str
     method: Method
@@ -44,6 +47,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     call: Callable[[Any, Request, Any], Any]
     sentence: str
     public: bool = False
+    timeless: str = ""
 
     @property
     def question(self) -> bool:
@@ -55,7 +59,13 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def operation(
-    name: str, method: Method, path: str, arguments: type[A], *, public: bool = False
+    name: str,
+    method: Method,
+    path: str,
+    arguments: type[A],
+    *,
+    public: bool = False,
+    timeless: str = "",
 ) -> Callable[[Callable[[Any, Request, A], Any]], Callable[[Any, Request, A], Any]]:
     """Register a function `(app, request, arguments) -> plain JSON` as an operation."""
 
@@ -69,6 +79,7 @@ def operation(
             call=call,
             sentence=sentence,
             public=public,
+            timeless=timeless,
         )
         return call
 

@@ -6,18 +6,30 @@ Does not: close an orphan. The engine does, by looking and claiming anew.
 
 from __future__ import annotations
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.core.orphan import Orphan, orphans
 from surefoot.core.target import Plain
+from surefoot.core.world import World
 from surefoot.engine.loop import LEASE_SECONDS
 
 
-def shown_orphans(app: App, deployment: int = 0, seconds: int = LEASE_SECONDS) -> list[Plain]:
-    """Claims that are at least so old and have no result, oldest first."""
-    now_ms = app.clock.now_ms()
-    rows = [_row(app, orphan, now_ms) for orphan in app.read(lambda w: orphans(w, deployment))]
+def shown_orphans(
+    app: App, then: AsOf, deployment: int = 0, seconds: int = LEASE_SECONDS
+) -> list[Plain]:
+    """Claims that were at least so old then and had no result, oldest first."""
+    rows = [_row(app, orphan, then.at_ms) for orphan in _orphans(app, then, deployment)]
     return [row for row in rows if int(str(row["age_seconds"])) >= seconds]
+
+
+def _orphans(app: App, then: AsOf, deployment: int) -> list[Orphan]:
+    if then.now:
+        return app.read(lambda w: orphans(w, deployment))
+    world = World()
+    chosen = [then.deployment(deployment)] if deployment else then.deployments()
+    world.deployments = {d.number: d for d in chosen if d is not None}
+    return orphans(world, deployment)
 
 
 def _row(app: App, orphan: Orphan, now_ms: int) -> Plain:

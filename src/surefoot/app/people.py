@@ -6,8 +6,8 @@ import hashlib
 
 import msgspec
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
-from surefoot.app.moment import parse_moment
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
@@ -15,7 +15,7 @@ from surefoot.core import fold, policy
 from surefoot.core.errors import Refused
 from surefoot.core.governance import FOUNDER_PERMISSIONS
 from surefoot.core.target import Plain
-from surefoot.core.world import DefinitionState, People, World
+from surefoot.core.world import World
 from surefoot.product import definition_digest, parse_definition
 from surefoot.product.rules import governance_of
 from surefoot.trust import canonical, sshsig
@@ -62,26 +62,10 @@ def commitment(salt: bytes, identity: str) -> Digest:
     )
 
 
-def people_at(app: App, at: str) -> People:
-    """Everybody, now or at a time."""
-    if not at:
-        return app.read(lambda w: msgspec.convert(w.state("people"), People))
-    found = app.log.state_at("people", parse_moment(at))
-    return msgspec.convert(found[1], People) if found else People()
-
-
-def definition_at(app: App, at: str) -> DefinitionState:
-    """The rules, now or at a time."""
-    if not at:
-        return app.read(lambda w: msgspec.convert(w.state("definition"), DefinitionState))
-    found = app.log.state_at("definition", parse_moment(at))
-    return msgspec.convert(found[1], DefinitionState) if found else DefinitionState()
-
-
 @operation("person list", "GET", "/people", AtArguments)
 def list_people(app: App, request: Request, arguments: AtArguments) -> Plain:
     """Everybody enrolled, with roles and key fingerprints."""
-    people = people_at(app, arguments.at)
+    people = AsOf(app, arguments.at).people()
     return {
         "people": [
             {
@@ -172,15 +156,13 @@ def _roles(app: App, person: str) -> list[canonical.JSON]:
 @operation("who-can", "GET", "/who-can", WhoArguments)
 def who_can(app: App, request: Request, arguments: WhoArguments) -> Plain:
     """Who may do something, now or at a time: deploy.production, approve.production, secret.set."""
-    world = World()
-    world.people = people_at(app, arguments.at)
-    world.definition = definition_at(app, arguments.at)
+    world = AsOf(app, arguments.at).world()
     permission, _, environment = arguments.permission.partition(".")
-    _check_permission(permission, environment, app.read(lambda w: sorted(w.environments)))
+    _check_permission(permission, environment, sorted(world.environments))
     declared = world.definition.governance.environments
     if environment and environment not in declared and permission in ("deploy", "approve"):
         # A copy has the rules of what it is a copy of.
-        environment = app.read(lambda w: environments.find(w, environment).source) or environment
+        environment = environments.find(world, environment).source or environment
     if permission == "approve":
         role = world.definition.governance.policy(environment).approver_role
         holders = sorted(
@@ -213,7 +195,7 @@ def _check_permission(permission: str, environment: str, names: list[str]) -> No
 @operation("definition show", "GET", "/definition", AtArguments)
 def show_definition(app: App, request: Request, arguments: AtArguments) -> Plain:
     """The rules in force."""
-    found = definition_at(app, arguments.at)
+    found = AsOf(app, arguments.at).definition()
     return {"digest": found.digest, "governance": msgspec.to_builtins(found.governance)}
 
 

@@ -33,7 +33,13 @@ def prove(app: App, request: Request, arguments: ProveArguments) -> Plain:
     return _answer(app.prover.state(f"env/{arguments.name}", _past(app, arguments.at)))
 
 
-@operation("release never", "GET", "/environments/{name}/proof/never", NeverArguments)
+@operation(
+    "release never",
+    "GET",
+    "/environments/{name}/proof/never",
+    NeverArguments,
+    timeless="it has two times of its own, from and until",
+)
 def never(app: App, request: Request, arguments: NeverArguments) -> Plain:
     """A portable proof that a release was never in an environment between two times."""
     check_name(arguments.name, "environment")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from itertools import dropwhile, islice
 from typing import Annotated
 
 import msgspec
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.draft import Draft
 from surefoot.app.facade import App
 from surefoot.app.jobs import Report
@@ -18,9 +20,9 @@ from surefoot.core import policy
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import Release, World
-from surefoot.trust import canonical, envelope
-from surefoot.trust.digest import Digest, digest_of
+from surefoot.core.world import Release
+from surefoot.trust import envelope
+from surefoot.trust.digest import digest_of
 from surefoot.trust.keys import parse_public_line
 
 
@@ -41,10 +43,16 @@ class RegisterArguments(Arguments, frozen=True, kw_only=True):
 class ListArguments(Arguments, frozen=True, kw_only=True):
     after: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
+    at: str = ""
 
 
 class VersionArguments(Arguments, frozen=True, kw_only=True):
     version: str
+
+
+class ShowArguments(Arguments, frozen=True, kw_only=True):
+    version: str
+    at: str = ""
 
 
 @operation("release build", "POST", "/releases/builds", BuildArguments)
@@ -115,7 +123,13 @@ def rebuild(app: App, request: Request, arguments: VersionArguments) -> Plain:
     return {"job": app.jobs.start(request.asker.id, work)}
 
 
-@operation("job show", "GET", "/jobs/{job}", JobArguments)
+@operation(
+    "job show",
+    "GET",
+    "/jobs/{job}",
+    JobArguments,
+    timeless="jobs are work under way, kept in memory; what comes of one is in the journal",
+)
 def show_job(app: App, request: Request, arguments: JobArguments) -> Plain:
     """A job's state, its new lines, and in the end its result or error."""
     return app.jobs.show(arguments.job, arguments.after)
@@ -187,14 +201,12 @@ def _fact(manifest: manifests.Manifest, draft: Draft) -> f.ReleaseRegistered:
 @operation("release list", "GET", "/releases", ListArguments)
 def list_releases(app: App, request: Request, arguments: ListArguments) -> Plain:
     """Registered releases, newest first."""
-
-    def rows(world: World) -> list[canonical.JSON]:
-        ordered = sorted(world.releases.values(), key=lambda r: -r.registered_ms)
-        names = [r.version for r in ordered]
-        start = names.index(arguments.after) + 1 if arguments.after in names else 0
-        return [_row(r) for r in ordered[start : start + arguments.limit]]
-
-    return {"releases": app.read(rows)}
+    then = AsOf(app, arguments.at)
+    rows = then.releases()
+    if arguments.after and then.release(arguments.after) is not None:
+        rows = dropwhile(lambda r: r.version != arguments.after, rows)
+        next(rows, None)
+    return {"releases": [_row(r) for r in islice(rows, arguments.limit)]}
 
 
 def _row(release: Release) -> Plain:
@@ -212,19 +224,20 @@ def _row(release: Release) -> Plain:
     }
 
 
-@operation("release show", "GET", "/releases/{version}", VersionArguments)
-def show(app: App, request: Request, arguments: VersionArguments) -> Plain:
-    """A release: manifest, gates, where it runs."""
-    release, places = app.read(
-        lambda w: (
-            msgspec.convert(msgspec.to_builtins(releases.find(w, arguments.version)), Release),
-            [e.name for e in w.environments.values() if e.release_version == arguments.version],
-        )
-    )
-    manifest = app.manifest(Digest(release.digest))
+@operation("release show", "GET", "/releases/{version}", ShowArguments)
+def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
+    """A release: manifest, gates, where it runs, or ran then."""
+    then = AsOf(app, arguments.at)
+    if then.now:
+        app.read(lambda w: releases.find(w, arguments.version))
+    release = then.release(arguments.version)
+    if release is None:
+        return {"version": arguments.version, "exists": False, "at": shown(then.at_ms)}
+    manifest = app.manifest(release.digest)
+    places = [e.name for e in then.environments() if e.release_version == release.version]
     return {
         **_row(release),
         "gates": [msgspec.to_builtins(g) for g in release.gates],
         "manifest": msgspec.to_builtins(manifest),
-        "environments": list(places),
+        "environments": [*places],
     }

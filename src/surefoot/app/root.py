@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
-from surefoot.app.journal import NoArguments
+from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.people import AtArguments
 from surefoot.core import facts as f
 from surefoot.core import policy, trust_root
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import World
-from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.digest import Digest
 from surefoot.trust.root import BYTES_MAX, read_root
 
 
@@ -18,11 +20,14 @@ class RootArguments(Arguments, frozen=True, kw_only=True):
     root: str
 
 
-@operation("root get", "GET", "/root", NoArguments, public=True)
-def get(app: App, request: Request, arguments: NoArguments) -> Plain:
-    """The newest root.json: whose signatures count; compare it with the one you pinned."""
-    content = newest(app)
-    if content is None:
+@operation("root get", "GET", "/root", AtArguments, public=True)
+def get(app: App, request: Request, arguments: AtArguments) -> Plain:
+    """The newest root.json, now or then: whose signatures count; compare it with yours."""
+    then = AsOf(app, arguments.at)
+    state = then.root()
+    if not state.digest and not then.now:
+        return {"exists": False, "at": shown(then.at_ms)}
+    if not state.digest:
         raise Refused(
             "root.unknown",
             "root file",
@@ -30,8 +35,8 @@ def get(app: App, request: Request, arguments: NoArguments) -> Plain:
             found="none yet",
             remedy="make one: surefoot root draft",
         )
-    version = app.read(lambda w: w.root.version)
-    return {"version": version, "digest": digest_of(content), "root": content.decode()}
+    content = app.blobs.get(Digest(state.digest))
+    return {"version": state.version, "digest": state.digest, "root": content.decode()}
 
 
 @operation("root accept", "POST", "/root", RootArguments)

@@ -6,22 +6,28 @@ import base64
 
 import msgspec
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.deployments import RequestArguments, ask
 from surefoot.app.facade import App
-from surefoot.app.moment import parse_moment
+from surefoot.app.moment import parse_moment, shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import Environment, World
+from surefoot.core.world import World
 from surefoot.engine.effects import draft
 from surefoot.secrets.text import SecretText
 
 
 class NameArguments(Arguments, frozen=True, kw_only=True):
     name: str
+
+
+class AtNameArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    at: str = ""
 
 
 def ask_for(app: App, request: Request, name: str, purpose: str, data: str = "") -> Plain:
@@ -80,6 +86,19 @@ def check_drift(app: App, request: Request, arguments: NameArguments) -> Plain:
     return {"name": arguments.name, "differences": [msgspec.to_builtins(d) for d in found]}
 
 
+@operation("drift show", "GET", "/environments/{name}/drift", AtNameArguments)
+def show_drift(app: App, request: Request, arguments: AtNameArguments) -> Plain:
+    """The differences that the last check found, as known now or at a time."""
+    state = AsOf(app, arguments.at).environment(arguments.name)
+    if state is None:
+        return {"name": arguments.name, "exists": False, "differences": []}
+    return {
+        "name": arguments.name,
+        "differences": [msgspec.to_builtins(d) for d in state.drift],
+        "checked_at": shown(state.drift_checked_ms),
+    }
+
+
 @operation("drift revert", "POST", "/environments/{name}/drift/revert", NameArguments)
 def revert_drift(app: App, request: Request, arguments: NameArguments) -> Plain:
     """Ask for services to be brought back to what is recorded."""
@@ -106,6 +125,30 @@ def lift_freeze(app: App, request: Request, arguments: LiftArguments) -> Plain:
         request, lambda w: environments.lift(w, request.asker, arguments.name, arguments.freeze)
     )
     return {"environment": arguments.name, "lifted": arguments.freeze}
+
+
+@operation("freeze list", "GET", "/environments/{name}/freezes", AtNameArguments)
+def list_freezes(app: App, request: Request, arguments: AtNameArguments) -> Plain:
+    """Freezes declared for an environment, and whether each holds at that moment."""
+    then = AsOf(app, arguments.at)
+    state = then.environment(arguments.name)
+    if state is None:
+        return {"name": arguments.name, "exists": False, "freezes": []}
+    rules = then.definition().governance.policy(state.name, state.source)
+    windows = [(name, z.from_ms, z.until_ms) for name, z in sorted(state.freezes.items())]
+    windows += [(f"declared: {why}", start, end) for start, end, why in rules.freezes]
+    return {
+        "name": arguments.name,
+        "freezes": [
+            {
+                "freeze": name,
+                "from": shown(start),
+                "until": shown(end),
+                "holds": start <= then.at_ms < end,
+            }
+            for name, start, end in windows
+        ],
+    }
 
 
 @operation("secret set", "PUT", "/environments/{name}/secrets/{secret}", SecretArguments)
@@ -142,28 +185,26 @@ def _set_secret(app: App, request: Request, environment: str, name: str, value: 
     return version
 
 
-@operation("secret list", "GET", "/environments/{name}/secrets", NameArguments)
-def list_secrets(app: App, request: Request, arguments: NameArguments) -> Plain:
+@operation("secret list", "GET", "/environments/{name}/secrets", AtNameArguments)
+def list_secrets(app: App, request: Request, arguments: AtNameArguments) -> Plain:
     """Names and versions of an environment's secrets, and where a value is shared."""
-    known, prints = app.read(lambda w: _known(environments.find(w, arguments.name)))
-    elsewhere = app.read(
-        lambda w: {
-            mark: f"{e.name}/{secret}"
-            for e in w.environments.values()
-            if e.name != arguments.name
-            for secret, mark in e.secret_fingerprints.items()
-        }
-    )
+    then = AsOf(app, arguments.at)
+    state = then.environment(arguments.name)
+    if state is None:
+        return {"name": arguments.name, "exists": False, "secrets": []}
+    elsewhere = {
+        mark: f"{e.name}/{secret}"
+        for e in then.environments()
+        if e.name != arguments.name
+        for secret, mark in e.secret_fingerprints.items()
+    }
+    prints = state.secret_fingerprints
     return {
         "secrets": [
             {"name": name, "version": version, "same_as": elsewhere.get(prints.get(name, ""), "")}
-            for name, version in sorted(known.items())
+            for name, version in sorted(state.secrets.items())
         ]
     }
-
-
-def _known(environment: Environment) -> tuple[dict[str, int], dict[str, str]]:
-    return dict(environment.secrets), dict(environment.secret_fingerprints)
 
 
 def note_read(app: App, environment: str, name: str, version: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from surefoot.core.errors import Corrupt, Failed
 from surefoot.store.cosignature import CosignatureRows
-from surefoot.store.database import Database, Row
+from surefoot.store.database import Database, Row, Session
 from surefoot.trust import canonical
 from surefoot.trust.cosignature import with_lines
 from surefoot.trust.digest import Digest, digest_of
@@ -93,10 +93,33 @@ class History:
             return ""
         return with_lines(str(row[1]), CosignatureRows(self._database).lines(size))
 
+    def size_at(self, time_ms: int, size: int) -> int:
+        """How many of the first `size` leaves are not later than this time, seals included."""
+        with self._database.read() as session:
+            return first_after(session, time_ms, size)
+
+    def checkpoint_at(self, size: int) -> str:
+        """The newest signed checkpoint of a tree of at most this size; empty when none was."""
+        with self._database.read() as session:
+            row = session.row("journal.checkpoint_upto", size=size)
+        return "" if row is None else str(row[1])
+
     def streams(self) -> list[str]:
         """Names of all streams, sorted."""
         with self._database.read() as session:
             return sorted(str(row[0]) for row in session.rows("journal.streams"))
+
+
+def first_after(session: Session, time_ms: int, size: int) -> int:
+    """Position of the first of `size` leaves later than the time; times never decrease."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) // 2
+        row = session.row("journal.leaf_time", idx=middle)
+        if row is None:
+            raise _malformed(middle, "none", "a leaf")
+        low, high = (middle + 1, high) if row[0] <= time_ms else (low, middle)
+    return low
 
 
 def _parsed(rows: Iterable[Row]) -> list[Entry]:
@@ -113,11 +136,11 @@ def _entry(index: int, raw: bytes) -> Entry:
     return leaf
 
 
-def _malformed(index: int, found: str) -> Corrupt:
+def _malformed(index: int, found: str, expected: str = "an entry as it was written") -> Corrupt:
     return Corrupt(
         "journal.entry.malformed",
         f"leaf {index} of the journal",
-        expected="an entry as it was written",
+        expected=expected,
         found=found,
         remedy="run journal verify, keep a copy, and restore the newest backup",
     )

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
+from surefoot.journal.history import first_after
 from surefoot.journal.log import Log
 from surefoot.store.database import Database, Session
 from surefoot.trust import canonical, heads
@@ -110,10 +111,8 @@ class Prover:
     def _bracket(self, from_ms: int, until_ms: int) -> tuple[_Edge | None, _Edge | None]:
         size = self._log.prove(lambda chain: chain.size)
         with self._database.read() as session:
-            below = session.row(
-                "journal.checkpoint_upto", size=_first_after(session, from_ms, size)
-            )
-            place = _first_after(session, until_ms, size)
+            below = session.row("journal.checkpoint_upto", size=first_after(session, from_ms, size))
+            place = first_after(session, until_ms, size)
             rows = session.rows("journal.checkpoints_after", size=place, limit=1)
         above = rows[0] if rows and rows[0][0] <= size else None
         if below is None and above is None:
@@ -254,18 +253,6 @@ def _links(
             link["proof"] = joined(chain.tree.inclusion(entry.index, after.size))
         links.append(link)
     return links
-
-
-def _first_after(session: Session, time_ms: int, size: int) -> int:
-    """Position of the first leaf later than the time; times never decrease."""
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) // 2
-        row = session.row("journal.leaf_time", idx=middle)
-        if row is None:
-            raise _corrupt(f"leaf {middle} of the journal", "a leaf", "none")
-        low, high = (middle + 1, high) if row[0] <= time_ms else (low, middle)
-    return low
 
 
 def _head_below(session: Session, stream: str, seal: Seal) -> heads.Head | None:

@@ -46,6 +46,20 @@ def test_a_plain_command_takes_exactly_its_operations_arguments(command: object)
     assert required <= typed
 
 
+TIMELESS = {
+    "deployment watch": "it follows what comes next",
+    "release never": "it has two times of its own",
+}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.method == "GET"], ids=str)
+def test_every_question_takes_at_or_says_why_not(command: object) -> None:
+    words = command.words  # type: ignore[attr-defined]
+    takes = any(word.name == "--at" for word in command.takes)  # type: ignore[attr-defined]
+    why = TIMELESS.get(words) or OPERATIONS[words].timeless
+    assert takes != bool(why), (words, why)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.words)
 def test_every_command_can_be_loaded_and_has_help(
     command: object, capsys: pytest.CaptureFixture[str]

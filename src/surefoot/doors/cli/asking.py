@@ -32,5 +32,8 @@ def emit(options: argparse.Namespace, answer: dict[str, Any], view: str = "") ->
     """The answer on standard output: as JSON, or by the command's view."""
     if options.output == "json":
         show.as_json(answer)
+    elif answer.get("exists") is False and options.command.view != "environment":
+        words = (options.command.noun, *given(options).values())
+        show.line(f"not there then: {' '.join(str(word) for word in words)}")
     else:
         _VIEWS[view or options.command.view](answer)

@@ -44,6 +44,7 @@ DEPLOYMENTS = (
         Word("--environment", "only of this environment"),
         BEFORE,
         LIMIT,
+        AT,
         view="deployments",
     ),
     question(

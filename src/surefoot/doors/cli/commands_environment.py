@@ -28,6 +28,7 @@ _SHOWN = (
         "/environments/diff",
         Word("left", "NAME or NAME@TIME"),
         Word("right", "NAME or NAME@TIME"),
+        Word("--at", "the time of a side that names none", shown_as="TIME"),
         view="diff",
     ),
     question(
@@ -37,6 +38,7 @@ _SHOWN = (
         _NAME,
         BEFORE,
         LIMIT,
+        AT,
         view="entries",
     ),
     question(
@@ -76,6 +78,14 @@ _CHANGED = (
         _NAME,
         view="drift",
     ),
+    question(
+        "drift show",
+        "differences that the last check found",
+        "/environments/{name}/drift",
+        _NAME,
+        AT,
+        view="drift",
+    ),
     command(
         "drift revert",
         "ask for services to be brought back to what is recorded",
@@ -91,6 +101,14 @@ _CHANGED = (
         Word("freeze", "name of the freeze"),
         Word("--from", "its start", shown_as="TIME"),
         Word("--until", "its end", shown_as="TIME"),
+    ),
+    question(
+        "freeze list",
+        "freezes of an environment, and whether each holds",
+        "/environments/{name}/freezes",
+        _NAME,
+        AT,
+        view="freezes",
     ),
     command(
         "freeze lift",
@@ -120,6 +138,7 @@ _SECRETS = (
         "names and versions, never values",
         "/environments/{name}/secrets",
         _NAME,
+        AT,
         view="secrets",
     ),
 )
@@ -132,6 +151,7 @@ _DEVICES = (
         _NAME,
         Word("--after", "devices after this one"),
         LIMIT,
+        AT,
         view="devices",
     ),
     question(
@@ -140,6 +160,7 @@ _DEVICES = (
         "/environments/{name}/devices/{id}",
         _NAME,
         Word("id", "the device's identifier"),
+        AT,
         view="device",
     ),
     Command(
@@ -184,6 +205,7 @@ _JOURNAL = (
         LIMIT,
         Word("--stream", "only of this stream, like env/production"),
         Word("--kind", "only of this kind"),
+        AT,
         view="entries",
     ),
     question(
@@ -197,12 +219,14 @@ _JOURNAL = (
         "claims without a result, older than a lease",
         "/journal/orphans",
         Word("--seconds", "at least so old", int, 30),
+        AT,
         view="orphans",
     ),
     question(
         "journal checkpoint",
         "the newest signed checkpoint",
         "/journal/checkpoint",
+        AT,
         view="checkpoint",
     ),
     Command(

@@ -6,7 +6,7 @@ from surefoot.doors.cli.commands_words import AT, LIMIT, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 PEOPLE = (
-    question("installation show", "name, size and state of the installation", "/installation"),
+    question("installation show", "name, size and state of the installation", "/installation", AT),
     question("person list", "everybody enrolled", "/people", AT, view="people"),
     Command(
         "person request",
@@ -79,6 +79,7 @@ RELEASES = (
         "/releases",
         Word("--after", "releases after this one"),
         LIMIT,
+        AT,
         view="releases",
     ),
     question(
@@ -86,6 +87,7 @@ RELEASES = (
         "one release: components, gates, signatures",
         "/releases/{version}",
         Word("version", "version of the release"),
+        AT,
         view="release",
     ),
     Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from surefoot.doors.cli.commands_words import AT
 from surefoot.doors.cli.tree import Command, Word
 
 _DATA = Word("--data", "the installation's data folder", shown_as="FOLDER")
@@ -62,7 +63,7 @@ TRUST = (
     Command(
         "root get",
         "the newest root.json, to be pinned",
-        (Word("--out", "file to write", shown_as="FILE"),),
+        (Word("--out", "file to write", shown_as="FILE"), AT),
         "root:get",
         "GET",
         "/root",

@@ -97,7 +97,11 @@ def accept(options: argparse.Namespace) -> None:
 
 def get(options: argparse.Namespace) -> None:
     """The newest root, to a file or to be looked at."""
-    answer = client_for(options).ask("GET", "/root", {}, public=True)
+    given = {"at": options.at} if options.at else {}
+    answer = client_for(options).ask("GET", "/root", given, public=True)
+    if answer.get("exists") is False:
+        asking.emit(options, answer)
+        return
     content = str(answer["root"]).encode()
     root = _whole(content)
     if options.out:

@@ -13,7 +13,7 @@ from surefoot.doors.cli import show
 
 Answer = dict[str, Any]
 _SHORT_DIGEST = 19
-_TIMES = ("at", "seen_at")
+_TIMES = ("at", "seen_at", "reported_at")
 
 
 def plain(answer: Answer) -> None:
@@ -164,6 +164,18 @@ def drift(answer: Answer) -> None:
     )
 
 
+def freezes(answer: Answer) -> None:
+    """Freezes and whether they hold."""
+    show.table(
+        ("freeze", "from", "until", "holds"),
+        (
+            (z.get("freeze"), show.moment(z.get("from")), show.moment(z.get("until")), z["holds"])
+            for z in answer.get("freezes", [])
+        ),
+        empty="no freeze",
+    )
+
+
 def secrets(answer: Answer) -> None:
     """Names and versions, and where a value is shared."""
     show.table(
@@ -175,7 +187,7 @@ def secrets(answer: Answer) -> None:
 def devices(answer: Answer) -> None:
     """Devices with their state."""
     rows = answer.get("devices", [])
-    names = ("device", "hardware", "state", "version", "seen_at")
+    names = ("device", "hardware", "state", "version", "seen_at", "reported_at")
     present = [n for n in names if any(n in row for row in rows)]
     headers = [n.removesuffix("_at") for n in present]
     show.table(headers, (_cells(row, present) for row in rows))
@@ -231,6 +243,7 @@ VIEWS: dict[str, Callable[[Answer], None]] = {
     "document": document,
     "diff": diff,
     "drift": drift,
+    "freezes": freezes,
     "secrets": secrets,
     "devices": devices,
     "device": device,

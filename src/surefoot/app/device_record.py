@@ -1,0 +1,108 @@
+"""What the journal holds of devices at a moment: who was enrolled, and the reports sealed by then.
+
+Keeps: answers come from the blobs that `DevicesEnrolled` and `DeviceBatchSealed` name, each read
+by its digest; what a device said after the last sealed batch was not recorded yet, and is not told.
+Does not: look into the registry of devices, which knows only the present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from surefoot.app.as_of import AsOf
+from surefoot.app.facade import App
+from surefoot.app.moment import shown
+from surefoot.core.target import Plain
+from surefoot.trust.digest import Digest
+from surefoot.trust.entry import Entry
+
+REPORTS_MAX = 100
+_PAGE = 1000
+_SILENT: Plain = {
+    **dict.fromkeys(("runs", "version", "state", "reason", "wave"), ""),
+    **dict.fromkeys(("deployment", "action"), 0),
+}
+
+
+def enrolled(app: App, then: AsOf, environment: str) -> dict[str, tuple[str, int]]:
+    """Device to its hardware and the time it was admitted (UTC ms), by name."""
+    found: dict[str, tuple[str, int]] = {}
+    stream = f"env/{environment}"
+    last = then.entry(stream)
+    for first in range(0, last.n + 1 if last else 0, _PAGE):
+        assert last is not None
+        for entry in app.log.stream_entries(stream, first, min(_PAGE, last.n + 1 - first)):
+            if entry.kind == "DevicesEnrolled":
+                for device, hardware in _decoded(app, str(entry.body["devices"])):
+                    found.setdefault(device, (hardware, entry.time_ms))
+            elif entry.kind == "EnvironmentDestroyed":
+                found = {}
+    return dict(sorted(found.items()))
+
+
+def reports(app: App, then: AsOf, environment: str) -> Iterator[Plain]:
+    """Sealed reports of all devices of an environment, newest first; one batch in memory."""
+    for entry in _batches(app, then, environment):
+        yield from reversed(_decoded(app, str(entry.body["batch"]))["reports"])
+
+
+def _batches(app: App, then: AsOf, environment: str) -> Iterator[Entry]:
+    stream = f"devices/{environment}"
+    last = then.entry(stream)
+    below = last.n + 1 if last else 0
+    while below > 0:
+        first = max(0, below - _PAGE)
+        yield from reversed(app.log.stream_entries(stream, first, below - first))
+        below = first
+
+
+def _decoded(app: App, digest: str) -> Any:
+    return msgspec.json.decode(app.blobs.get(Digest(digest)))
+
+
+def list_then(app: App, then: AsOf, environment: str, after: str, limit: int) -> list[Plain]:
+    """Devices after a name, with the last that was sealed about each."""
+    names = {d: e for d, e in enrolled(app, then, environment).items() if d > after}
+    page = dict(list(names.items())[:limit])
+    wanted = set(page)
+    newest: dict[str, Plain] = {}
+    for report in reports(app, then, environment):
+        device = str(report["device"])
+        if device in wanted:
+            newest[device] = report
+            wanted.discard(device)
+        if not wanted:
+            break
+    return [_row(device, *page[device], newest.get(device, {})) for device in page]
+
+
+def show_then(app: App, then: AsOf, environment: str, device: str) -> Plain:
+    """One device and its sealed reports, newest first; it may not have been enrolled yet."""
+    known = enrolled(app, then, environment).get(device)
+    if known is None:
+        return {"device": {"device": device}, "exists": False, "reports": []}
+    own: list[Plain] = []
+    for report in reports(app, then, environment):
+        if report["device"] == device:
+            own.append(report)
+        if len(own) == REPORTS_MAX:
+            break
+    return {"device": _row(device, *known, own[0] if own else {}), "reports": [*own]}
+
+
+def _row(device: str, hardware: str, enrolled_ms: int, report: Plain) -> Plain:
+    # What a device says outside a rollout belongs to no action, and so has no state.
+    said = {**report, "state": report.get("to", "") if report.get("action") else ""}
+    told: Plain = {name: said.get(name, silent) for name, silent in _SILENT.items()}
+    sealed = said.get("time_ms", 0)
+    assert isinstance(sealed, int)
+    return {
+        "device": device,
+        "hardware": hardware,
+        **told,
+        "reported_at": shown(sealed),
+        "enrolled_at": shown(enrolled_ms),
+    }
