@@ -41,6 +41,9 @@ WINDOW = {"from": "2020-01-01", "until": "2999-01-01"}
 VOLATILE = {
     *("at", "journal_size", "addresses", "seen_at", "reported_at", "enrolled_at"),
     *("attributes", "bundle", "bytes"),
+    # What the registry alone knows of a device, and the journal does not.
+    *("consent", "strength", "standing", "profile", "profile_by", "firmware", "auto_confirm"),
+    "withheld",
 }
 
 
