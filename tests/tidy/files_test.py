@@ -221,4 +221,5 @@ def test_files_end_as_they_should() -> None:
             continue
         if not text.endswith("\n") or "\r" in text or "\t" in text.replace("\n\t", "\n"):
             bad.append(name)
-    assert [name for name in bad if name not in ("Makefile",)] == []
+    # Make demands tabs, and Go's own formatter writes them.
+    assert [name for name in bad if name != "Makefile" and not name.endswith(".go")] == []
