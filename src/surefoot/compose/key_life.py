@@ -106,14 +106,14 @@ def open_epoch(folder: Path, cause: Ended, content: bytes) -> Plain:
     """
     settings = load_settings(folder)
     keys = kept_keys(folder, settings.installation)
-    if _epoch_of(keys[-1]) > 1 and keys[-1].seed.endswith("-epoch") and _is_open(keys, content):
+    if open_already(keys, content):
         return _told(keys[-1], cause, "")
     ended, new = as_signed(folder, settings, cause, content)
     with epoch_log(folder, settings, (*keys[:-1], ended, new)) as (log, database):
         _sound(log)
         before = DatabaseSource(database).checkpoint() or ""
         opening = f.EpochOpened(
-            epoch=_epoch_of(new),
+            epoch=epoch_of(new),
             key=new.vkey,
             cause=cause,
             before=before,
@@ -122,6 +122,21 @@ def open_epoch(folder: Path, cause: Ended, content: bytes) -> Plain:
         write_opening(folder, log, opening, content)
     keep_keys(folder, (*keys[:-1], ended, new))
     return _told(new, cause, before)
+
+
+def open_already(keys: Sequence[KeptKey], content: bytes) -> bool:
+    """Whether this root has opened the present epoch before."""
+    try:
+        named = read_root(content).logs[-1].vkey
+    except BadRoot:
+        return False
+    return epoch_of(keys[-1]) > 1 and named == keys[-1].vkey
+
+
+def next_keys(folder: Path, settings: Settings, keys: Sequence[KeptKey]) -> tuple[KeptKey, KeptKey]:
+    """The present key, ended now, and the one of the next epoch."""
+    new = _next_key(folder, keys, _next_origin(settings, keys), "-epoch")
+    return msgspec.structs.replace(keys[-1], ended="rotated", until_ms=new.from_ms), new
 
 
 def as_signed(
@@ -153,21 +168,25 @@ def as_signed(
 
 @contextmanager
 def epoch_log(
-    folder: Path, settings: Settings, keys: Sequence[KeptKey]
+    folder: Path, settings: Settings, keys: Sequence[KeptKey], *, afresh: bool = False
 ) -> Iterator[tuple[Log[World], Database]]:
-    """The journal under the next epoch's key, which the folder does not name yet."""
+    """The journal under the next epoch's key, which the folder does not name yet.
+
+    `afresh`: what the epoch before signed last is lost, and does not bind this one.
+    """
     database, clock = open_store(folder, settings), SystemClock()
     try:
         signer: CheckpointSigner = checkpoint_signer(
             folder, keys, checkpoint_path(folder, settings), clock.now_ms
         )
+        signer.afresh = afresh
         log = Log(
             database,
             signer,
             new_world,
             clock.now_ms,
             free_bytes_min=settings.free_bytes_min,
-            adopt=bool(settings.store),
+            adopt=afresh or bool(settings.store),
         )
         yield log, database
     finally:
@@ -231,21 +250,13 @@ def _seed_name(keys: Sequence[KeptKey], kind: str) -> str:
 
 
 def _next_origin(settings: Settings, keys: Sequence[KeptKey]) -> str:
-    return origin_of(settings.installation, _epoch_of(keys[-1]) + 1)
+    return origin_of(settings.installation, epoch_of(keys[-1]) + 1)
 
 
-def _epoch_of(key: KeptKey) -> int:
+def epoch_of(key: KeptKey) -> int:
+    """The number of a key's epoch."""
     number = key.verifier.name.partition("@")[2]
     return int(number) if number else 1
-
-
-def _is_open(keys: Sequence[KeptKey], content: bytes) -> bool:
-    """Whether this root has opened the present epoch already."""
-    try:
-        named = read_root(content).logs[-1]
-    except BadRoot:
-        return False
-    return named.vkey == keys[-1].vkey
 
 
 def _says(root: Root, key: KeptKey) -> str:

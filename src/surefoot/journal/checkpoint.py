@@ -29,8 +29,11 @@ from surefoot.trust.note import (
 class CheckpointFile:
     """The last signed checkpoint of a log, in a file.
 
-    `earlier` are keys that ended: what they signed before is still the log's.
+    `earlier` are keys that ended: what they signed before is still the log's. `afresh` is set for
+    one thing alone: to open an epoch whose first entry says what was signed before and is lost.
     """
+
+    afresh = False
 
     def __init__(
         self, verifier: VerifierKey, path: Path, earlier: Sequence[VerifierKey] = ()
@@ -41,7 +44,7 @@ class CheckpointFile:
         self._seen: tuple[bytes, Checkpoint] | None = None
 
     def last(self) -> Checkpoint | None:
-        """The checkpoint in the file, None when there is no file.
+        """The checkpoint in the file, None when there is no file, or it is of an epoch given up.
 
         Raises `Corrupt("journal.checkpoint.signature")` when it is not the log's own.
         """
@@ -52,7 +55,8 @@ class CheckpointFile:
             return None
         if self._seen is None or self._seen[0] != content:
             self._seen = (content, self._opened(content))
-        return self._seen[1]
+        found = self._seen[1]
+        return None if self.afresh and found.origin != self.verifier.name else found
 
     def keys_text(self) -> str:
         """All keys, one a line, the present one first."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -23,12 +23,13 @@ from surefoot.core.errors import Corrupt, Failed, Refused
 from surefoot.journal.checkpoint import CheckpointFile, CheckpointSigner
 from surefoot.journal.history import History
 from surefoot.journal.memory import Memory, load
-from surefoot.journal.seal import Batch, Folding, check_drafts, write_up
+from surefoot.journal.seal import Folding, check_drafts, write_up
 from surefoot.journal.snapshot import SnapshotFile, begin
 from surefoot.journal.source import DatabaseSource
 from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
 from surefoot.trust.chain import Chain
+from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor, Draft, Entry, Seal
 from surefoot.trust.intent import Intent
 from surefoot.trust.note import Checkpoint
@@ -38,7 +39,7 @@ __all__ = ["Folding", "Log", "Receipt"]
 T = TypeVar("T")
 W = TypeVar("W", bound=Folding)
 
-_LOCK = "journal"
+LOCK = "journal"
 _POLL_SECONDS = 0.2
 _SERVER = Actor(type="machine", id="surefoot", auth="self")
 
@@ -106,7 +107,7 @@ class Log(History, Generic[W]):
         """
         with self._mutex:
             signer = self._writable()
-            with self._database.exclusive(_LOCK):
+            with self._database.exclusive(LOCK):
                 memory = self._sound()
                 self._settle(signer, memory)
                 drafts = tuple(decide(memory.world))
@@ -124,7 +125,7 @@ class Log(History, Generic[W]):
         """Seal and checkpoint while idle: bounds the time uncertainty of answers."""
         with self._mutex:
             signer = self._writable()
-            with self._database.exclusive(_LOCK):
+            with self._database.exclusive(LOCK):
                 memory = self._sound()
                 self._settle(signer, memory)
                 return self._append(signer, memory, (), _SERVER, "heartbeat")
@@ -251,7 +252,7 @@ class Log(History, Generic[W]):
             self._raise_alarm(error)
             return
         if isinstance(self._signer, CheckpointSigner):
-            with self._database.exclusive(_LOCK):
+            with self._database.exclusive(LOCK):
                 self._settle(self._signer, self._sound())
 
     def _raise_alarm(self, error: Corrupt) -> Memory[W]:
@@ -327,8 +328,8 @@ class Log(History, Generic[W]):
         with self._database.write() as session:
             self._fault("append:before")
             # The head first: a process that lost the lock is told so, and waits for nobody.
-            _move_head(session, before, memory.chain.size, root.hex())
-            _store(session, batch)
+            move_head(session, before, memory.chain.size, root.hex())
+            store_leaves(session, (*batch.entries, batch.seal), batch.states)
             self._fault("append:written")
         self._fault("append:committed")
         note = self._sign(signer, memory)
@@ -362,8 +363,10 @@ class Log(History, Generic[W]):
         return 0 if row is None else int(row[0])
 
 
-def _store(session: Session, batch: Batch) -> None:
-    leaves: tuple[Entry | Seal, ...] = (*batch.entries, batch.seal)
+def store_leaves(
+    session: Session, leaves: Sequence[Entry | Seal], states: Mapping[Digest, bytes]
+) -> None:
+    """Insert leaves with their states; the head is moved in the same transaction."""
     rows: list[dict[str, Value]] = []
     for leaf in leaves:
         stream, n, kind, time_ms = columns_of(leaf)
@@ -378,14 +381,15 @@ def _store(session: Session, batch: Batch) -> None:
             }
         )
     session.run_many("journal.insert_entry", rows)
-    states: list[dict[str, Value]] = [
-        {"digest": digest, "content": content} for digest, content in batch.states.items()
+    kept: list[dict[str, Value]] = [
+        {"digest": digest, "content": content} for digest, content in states.items()
     ]
-    if states:
-        session.run_many("journal.insert_state", states)
+    if kept:
+        session.run_many("journal.insert_state", kept)
 
 
-def _move_head(session: Session, old: int, size: int, root: str) -> None:
+def move_head(session: Session, old: int, size: int, root: str) -> None:
+    """Say that the journal has grown. Raises `Failed` when it is not as it was."""
     if session.run("journal.move_head", old=old, size=size, root=root) != 1:
         raise Failed(
             "journal.head.moved",

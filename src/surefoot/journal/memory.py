@@ -15,7 +15,7 @@ from surefoot.journal.seal import Folding
 from surefoot.journal.source import Row, Source
 from surefoot.journal.verify import columns_of
 from surefoot.trust.chain import Broken, Chain
-from surefoot.trust.entry import Entry, NotAnEntry, read_stored
+from surefoot.trust.entry import Entry, NotAnEntry, Seal, read_stored
 from surefoot.trust.merkle import leaf_hash
 from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
 
@@ -53,8 +53,8 @@ class Memory(Generic[W]):
             head = _head(source)
         self._compare_head(head)
 
-    def take(self, row: Row) -> None:
-        """Fold one stored leaf. Raises `Corrupt`."""
+    def take(self, row: Row) -> Entry | Seal:
+        """Fold one stored leaf, and return it. Raises `Corrupt`."""
         subject = f"leaf {row.index} of the journal"
         try:
             leaf = read_stored(row.index, row.raw)
@@ -68,6 +68,7 @@ class Memory(Generic[W]):
             raise _corrupt("journal.row.differs", subject, expected, found)
         if isinstance(leaf, Entry):
             self._fold(leaf, subject)
+        return leaf
 
     def recheck(self, source: Source, limit: int) -> bool:
         """Compare the next unread rows with the tree; True while there are more.

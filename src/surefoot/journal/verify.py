@@ -39,6 +39,16 @@ None for an entry that nobody signs."""
 Progress = Callable[[int], None]
 
 
+_CHANGED = (
+    "the journal is read-only from here: keep a copy of it as it is, compare it "
+    "with an export or a backup, and find out who changed it"
+)
+_LATE = (
+    "nothing is signed: put a newer copy of the database back, or what an export has: "
+    "surefoot journal recover --mirror EXPORT"
+)
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is not as it must be. `index` is a position in the tree, -1 for none."""
 
@@ -85,8 +95,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             first.subject,
             expected=first.expected,
             found=first.found,
-            remedy="the journal is read-only from here: keep a copy of it as it is, compare it "
-            "with an export or a backup, and find out who changed it",
+            remedy=_LATE if first.code == "journal.tail.missing" else _CHANGED,
         )
 
 

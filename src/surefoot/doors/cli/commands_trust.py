@@ -29,6 +29,18 @@ _KEYS = (
         ),
         "log_key:new_epoch",
     ),
+    Command(
+        "journal recover",
+        "after a restored backup: put back what an export has, or go on without it",
+        (
+            _DATA,
+            Word("--mirror", "an export of this journal that has the rest", shown_as="EXPORT"),
+            Word("--new-epoch", "there is none: go on without the lost leaves", flag=True),
+            Word("--draft", "first: write the root for the founders to sign", shown_as="FILE"),
+            Word("--root", "then: open the epoch with what they signed", shown_as="FILE"),
+        ),
+        "log_key:recover",
+    ),
 )
 
 TRUST = (

@@ -40,6 +40,24 @@ def new_epoch(options: argparse.Namespace) -> None:
         )
 
 
+def recover(options: argparse.Namespace) -> None:
+    """Put back what a mirror has; or go on without it in another epoch."""
+    folder = compose.data_folder(options.data)
+    if bool(options.mirror) == options.new_epoch:
+        raise _refused("--mirror EXPORT, or --new-epoch", "both" if options.mirror else "neither")
+    recovery = compose.load("recovery")
+    if options.mirror:
+        made = recovery.from_mirror(folder, Path(options.mirror))
+        _tell(options, made, "start the server, then: surefoot journal verify")
+    elif options.draft:
+        root.write_draft(options, options.draft, recovery.draft_discontinuity(folder))
+    elif options.root:
+        made = recovery.open_discontinuity(folder, files.read(Path(options.root)))
+        _tell(options, made, "give everybody the new root.json, and say what is lost and why")
+    else:
+        raise _refused("--draft FILE, then --root FILE with what was signed", "neither")
+
+
 def _tell(options: argparse.Namespace, made: dict[str, Any], then: str) -> None:
     if options.output == "json":
         show.as_json(made)
