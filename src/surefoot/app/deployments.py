@@ -247,36 +247,3 @@ def _opened(app: App, deployment: Deployment, content: bytes) -> tuple[str, str,
         raise _bad_signature(deployment.number, f"a signature for deployment {said['deployment']}")
     key = min(signers)
     return owners[key], key, {k: str(v) for k, v in said.items()}
-
-
-@operation("deployment pause", "POST", "/deployments/{number}/pause", NumberArguments)
-def pause(app: App, request: Request, arguments: NumberArguments) -> Plain:
-    """Hold a deployment after the step under way."""
-    app.command(request, lambda w: deployments.pause(w, request.asker, arguments.number, True))
-    return _status(app, arguments.number)
-
-
-@operation("deployment resume", "POST", "/deployments/{number}/resume", NumberArguments)
-def resume(app: App, request: Request, arguments: NumberArguments) -> Plain:
-    """Let a paused deployment go on."""
-    app.command(request, lambda w: deployments.pause(w, request.asker, arguments.number, False))
-    return _status(app, arguments.number)
-
-
-@operation("deployment cancel", "POST", "/deployments/{number}/cancel", NumberArguments)
-def cancel(app: App, request: Request, arguments: NumberArguments) -> Plain:
-    """Give up a deployment that has not begun."""
-    app.command(request, lambda w: deployments.cancel(w, request.asker, arguments.number))
-    return _status(app, arguments.number)
-
-
-@operation("deployment review", "POST", "/deployments/{number}/review", NumberArguments)
-def review(app: App, request: Request, arguments: NumberArguments) -> Plain:
-    """The later review of a self-approved deployment."""
-    app.command(request, lambda w: deployments.review(w, request.asker, arguments.number))
-    return _status(app, arguments.number)
-
-
-def _status(app: App, number: int) -> Plain:
-    deployment = app.read(lambda w: _copy(deployments.find(w, number)))
-    return {"deployment": number, "status": deployment.status, "paused": deployment.paused}

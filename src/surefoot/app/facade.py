@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from surefoot.app.draft import Draft, Source
 from surefoot.app.jobs import Jobs, Report
 from surefoot.app.operation import Request
@@ -30,6 +32,7 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor
+from surefoot.trust.payload import SALT_BYTES, Payload
 
 T = TypeVar("T")
 Rule = Callable[[World], Sequence[f.Fact]]
@@ -109,15 +112,20 @@ class App:
         self, request: Request, rule: Rule, evidence: Sequence[Digest] = (), reason: str = ""
     ) -> Receipt | None:
         """Decide by the rule and append what it says; a refusal is noted and passed on."""
+        words = self.words(reason)
         try:
             return self.log.transact(
-                lambda w: [draft(fact, evidence, reason) for fact in rule(w)],
+                lambda w: [draft(fact, evidence, words) for fact in rule(w)],
                 self.actor(request),
                 request.id,
             )
         except Refused as refused:
             self.note_refusal(request, refused)
             raise
+
+    def words(self, text: str) -> Payload | None:
+        """A person's words under a salt of their own; None for no words."""
+        return Payload(salt=self.clock.token(SALT_BYTES), text=text) if text else None
 
     def check(self, request: Request, question: Callable[[World], T]) -> T:
         """Ask a rule before work that comes ahead of the append; a refusal is noted as well."""
@@ -145,14 +153,18 @@ class App:
                 self._refused[request.asker.id] = (last, skipped + 1)
                 return
             self._refused[request.asker.id] = (now, 0)
+        # Subject and found repeat what somebody typed, so they are kept where they can be erased.
+        subject, found = self.words(refused.subject[:300]), self.words(refused.found[:300])
         fact = f.RequestRefused(
             code=refused.code,
-            subject=refused.subject[:300],
+            subject=subject.commitment() if subject else "",
             expected=refused.expected[:300],
-            found=refused.found[:300],
+            found=found.commitment() if found else "",
             count=1 + skipped,
         )
-        self.log.transact(lambda w: [draft(fact)], self.actor(request), request.id)
+        kept = tuple(each for each in (subject, found) if each)
+        drafted = msgspec.structs.replace(draft(fact), payloads=kept)
+        self.log.transact(lambda w: [drafted], self.actor(request), request.id)
 
     # -- questions --------------------------------------------------------------------------------
 

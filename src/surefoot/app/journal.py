@@ -14,6 +14,7 @@ from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.app.orphan import shown_orphans
+from surefoot.app.payload import commitments_of, opened, opened_body
 from surefoot.app.people import AtArguments
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
@@ -130,11 +131,12 @@ def show_entry(app: App, request: Request, arguments: EntryArguments) -> Plain:
     entry = found[0]
     return {
         **_row(entry),
-        "body": entry.body,
+        "body": opened_body(app, entry.body),
         "auth": entry.actor.auth,
         "state": entry.state,
         "evidence": list(entry.evidence),
-        "reason": entry.reason,
+        "reason": opened(app, entry.reason),
+        "erasable": [*commitments_of(entry)],
         "raw": base64.b64encode(entry.raw).decode(),
     }
 

@@ -7,7 +7,7 @@ plain JSON. A question changes nothing; a command is written to the journal.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every operation's arguments."""
 
+
+Reason = Annotated[str, msgspec.Meta(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A person's words on one line; they are kept beside the journal, where they can be erased."""
 
 A = TypeVar("A", bound=Arguments)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
-from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.operation import Arguments, Reason, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core import fold, policy
@@ -41,9 +41,14 @@ class RoleArguments(Arguments, frozen=True, kw_only=True):
     role: str
 
 
+class RevokeArguments(RoleArguments, frozen=True, kw_only=True):
+    reason: Reason = ""
+
+
 class KeyArguments(Arguments, frozen=True, kw_only=True):
     person: str
     fingerprint: str
+    reason: Reason = ""
 
 
 class WhoArguments(Arguments, frozen=True, kw_only=True):
@@ -130,11 +135,13 @@ def grant(app: App, request: Request, arguments: RoleArguments) -> Plain:
     return {"person": arguments.person, "roles": _roles(app, arguments.person)}
 
 
-@operation("person revoke-role", "DELETE", "/people/{person}/roles/{role}", RoleArguments)
-def revoke_role(app: App, request: Request, arguments: RoleArguments) -> Plain:
+@operation("person revoke-role", "DELETE", "/people/{person}/roles/{role}", RevokeArguments)
+def revoke_role(app: App, request: Request, arguments: RevokeArguments) -> Plain:
     """Take a role away."""
     app.command(
-        request, lambda w: policy.revoke_role(w, request.asker, arguments.person, arguments.role)
+        request,
+        lambda w: policy.revoke_role(w, request.asker, arguments.person, arguments.role),
+        reason=arguments.reason,
     )
     return {"person": arguments.person, "roles": _roles(app, arguments.person)}
 
@@ -145,6 +152,7 @@ def revoke_key(app: App, request: Request, arguments: KeyArguments) -> Plain:
     app.command(
         request,
         lambda w: policy.revoke_key(w, request.asker, arguments.person, arguments.fingerprint),
+        reason=arguments.reason,
     )
     return {"person": arguments.person, "revoked": arguments.fingerprint}
 

@@ -10,7 +10,7 @@ from surefoot.app.as_of import AsOf
 from surefoot.app.deployments import RequestArguments, ask
 from surefoot.app.facade import App
 from surefoot.app.moment import parse_moment, shown
-from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.operation import Arguments, Reason, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core import policy
@@ -41,11 +41,13 @@ class FreezeArguments(Arguments, frozen=True, kw_only=True):
     freeze: str
     from_: str = msgspec.field(name="from")
     until: str
+    reason: Reason = ""
 
 
 class LiftArguments(Arguments, frozen=True, kw_only=True):
     name: str
     freeze: str
+    reason: Reason = ""
 
 
 class SecretArguments(Arguments, frozen=True, kw_only=True):
@@ -114,7 +116,11 @@ def add_freeze(app: App, request: Request, arguments: FreezeArguments) -> Plain:
         from_ms=parse_moment(arguments.from_),
         until_ms=parse_moment(arguments.until),
     )
-    app.command(request, lambda w: environments.freeze(w, request.asker, fact))
+    app.command(
+        request,
+        lambda w: environments.freeze(w, request.asker, fact),
+        reason=arguments.reason,
+    )
     return {"environment": arguments.name, "freeze": arguments.freeze}
 
 
@@ -122,7 +128,9 @@ def add_freeze(app: App, request: Request, arguments: FreezeArguments) -> Plain:
 def lift_freeze(app: App, request: Request, arguments: LiftArguments) -> Plain:
     """End a freeze early."""
     app.command(
-        request, lambda w: environments.lift(w, request.asker, arguments.name, arguments.freeze)
+        request,
+        lambda w: environments.lift(w, request.asker, arguments.name, arguments.freeze),
+        reason=arguments.reason,
     )
     return {"environment": arguments.name, "lifted": arguments.freeze}
 

@@ -18,10 +18,12 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     devices,
     environments,
     journal,
+    payload,
     people,
     proof,
     releases,
     root,
+    steering,
     upkeep,
 )
 from surefoot.app.facade import App
@@ -89,7 +91,6 @@ class Installation:
         self.worker = randomness.token_hex(4)
         self.runner = Actor(type="machine", id=f"runner-{self.worker}", auth="process")
         self.secrets = self._secrets()
-        self.log_keys = verifiers(log_key(folder, self.settings))
         self.targeting = Targeting(
             folder,
             self.log,
@@ -98,7 +99,7 @@ class Installation:
             self.registry,
             self.secrets,
             self.clock,
-            self.log_keys,
+            verifiers(log_key(folder, self.settings)),
         )
         self.gating = Gating(
             folder, self.settings, self.blobs, self.log, self.clock.now_ms, self.targets
@@ -134,11 +135,13 @@ class Installation:
         )
 
     def _desk(self) -> DeviceDesk:
+        # A wave goes on after the key that signed its claim was rotated.
+        earlier_too = verifiers(log_keys(self.folder, self.settings))
         return DeviceDesk(
             self.registry,
             self.blobs,
             self.clock.now_ms,
-            may_offer=DeviceAuthority(self.registry, self.log_keys).may_offer,
+            may_offer=DeviceAuthority(self.registry, earlier_too).may_offer,
             sleep_seconds=lambda environment: self.settings.poll_seconds,
         )
 

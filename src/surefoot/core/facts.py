@@ -56,6 +56,9 @@ from surefoot.core.facts_trust import (
     LogKeyRotated as LogKeyRotated,
 )
 from surefoot.core.facts_trust import (
+    PayloadErased as PayloadErased,
+)
+from surefoot.core.facts_trust import (
     RootPublished as RootPublished,
 )
 from surefoot.core.target import Plain
@@ -349,6 +352,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
     ServiceReported: lambda f: f"services/{f.environment}",  # type: ignore[attr-defined]
     RootPublished: lambda _: "root",
     **dict.fromkeys((LogKeyRotated, EpochOpened), lambda _: "log"),
+    PayloadErased: lambda _: "erasures",
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",
 }

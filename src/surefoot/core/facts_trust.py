@@ -1,4 +1,4 @@
-"""Facts of the journal's own keys: roots that were published, keys that took over, epochs."""
+"""Facts of the journal itself: roots that were published, keys that took over, epochs, erasures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ class RootPublished(Fact, frozen=True, kw_only=True):
 
     version: int
     digest: Digest
+
+
+class PayloadErased(Fact, frozen=True, kw_only=True):
+    """The words behind a commitment were forgotten; the entry that holds it is as it was."""
+
+    commitment: str
 
 
 class LogKeyRotated(Fact, frozen=True, kw_only=True):

@@ -23,8 +23,14 @@ def _epoch(world: w.World, fact: f.EpochOpened, entry: w.Recorded) -> None:
         world.log.lost = [*world.log.lost, [fact.lost_from, fact.lost_until]]
 
 
+def _erased(world: w.World, fact: f.PayloadErased, entry: w.Recorded) -> None:
+    # A snapshot from before the first erasure does not know the tally.
+    world.tallies.setdefault("erasures", w.Tally()).count += 1
+
+
 FOLDS: dict[type[Fact], Any] = {
     f.RootPublished: _root,
+    f.PayloadErased: _erased,
     f.LogKeyRotated: _rotated,
     f.EpochOpened: _epoch,
 }

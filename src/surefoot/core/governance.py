@@ -73,5 +73,6 @@ FOUNDER_PERMISSIONS = (
     "environment.manage",
     "freeze",
     "root.accept",
+    "payload.erase",
 )
 """What founders may do besides their granted roles: set up, but neither deploy nor approve."""

@@ -240,7 +240,9 @@ class World:
         self.services: dict[str, ServiceBooks] = {}
         self.root = RootState()
         self.log = LogState()
-        self.tallies: dict[str, Tally] = {"refusals": Tally(), "alarms": Tally()}
+        self.tallies: dict[str, Tally] = {
+            name: Tally() for name in ("refusals", "alarms", "erasures")
+        }
         self.size = 0
         self.heads: dict[str, int] = {}
 

@@ -36,6 +36,7 @@ from surefoot.journal.log import Log, Receipt
 from surefoot.trust import canonical
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor, Draft
+from surefoot.trust.payload import Payload
 
 _log = logging.getLogger("surefoot.engine")
 
@@ -43,14 +44,15 @@ GateRun = Callable[[Plan, Step], Outcome]
 TRIES_MAX = 3
 
 
-def draft(fact: f.Fact, evidence: Sequence[Digest] = (), reason: str = "") -> Draft:
-    """The journal's draft of a fact."""
+def draft(fact: f.Fact, evidence: Sequence[Digest] = (), reason: Payload | None = None) -> Draft:
+    """The journal's draft of a fact; a person's words go beside the journal, not into it."""
     return Draft(
         stream=f.stream_of(fact),
         kind=type(fact).__name__,
         body=f.body_of(fact),
         evidence=tuple(evidence),
-        reason=reason,
+        reason=reason.commitment() if reason else "",
+        payloads=(reason,) if reason else (),
     )
 
 

@@ -15,6 +15,7 @@ from surefoot.trust import canonical
 from surefoot.trust.cosignature import with_lines
 from surefoot.trust.digest import Digest, digest_of
 from surefoot.trust.entry import Entry, NotAnEntry, Plain, parse
+from surefoot.trust.payload import Payload
 
 LIMIT_MAX = 10_000
 
@@ -103,6 +104,26 @@ class History:
         with self._database.read() as session:
             row = session.row("journal.checkpoint_upto", size=size)
         return "" if row is None else str(row[1])
+
+    def payload(self, commitment: str) -> Payload | None:
+        """The words behind a commitment; None when they were erased, or never kept here.
+
+        Raises `Corrupt` when what is kept is not what the commitment says.
+        """
+        with self._database.read() as session:
+            row = session.row("journal.payload", commitment=commitment)
+        if row is None:
+            return None
+        found = Payload(salt=bytes(row[0]), text=str(row[1]))
+        if not found.opens(commitment):
+            raise Corrupt(
+                "journal.payload.differs",
+                f"words behind {commitment}",
+                expected="the words that were committed to",
+                found="others",
+                remedy="restore the newest backup's row, or erase it; the entry itself is intact",
+            )
+        return found
 
     def streams(self) -> list[str]:
         """Names of all streams, sorted."""

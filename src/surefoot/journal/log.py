@@ -28,6 +28,7 @@ from surefoot.journal.snapshot import SnapshotFile, begin
 from surefoot.journal.source import DatabaseSource
 from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
+from surefoot.store.payload import keep_words
 from surefoot.trust.chain import Chain
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor, Draft, Entry, Seal
@@ -153,12 +154,12 @@ class Log(History, Generic[W]):
         """
         (entry,) = self.entries(receipt.first, 1)
         path = self.prove(lambda chain: chain.tree.inclusion(receipt.first, receipt.size))
-        return Intent(
-            entry=entry.raw,
-            index=receipt.first,
-            path=tuple(path),
-            checkpoint=receipt.checkpoint,
-        )
+        place, note = receipt.first, receipt.checkpoint
+        return Intent(entry=entry.raw, index=place, path=tuple(path), checkpoint=note)
+
+    def scrub(self) -> None:
+        """Make erased words unreadable in the database's own files. Raises `Failed`."""
+        self._database.scrub("payloads")
 
     def size(self) -> int:
         """Leaves in the tree, seals included."""
@@ -330,6 +331,7 @@ class Log(History, Generic[W]):
             # The head first: a process that lost the lock is told so, and waits for nobody.
             move_head(session, before, memory.chain.size, root.hex())
             store_leaves(session, (*batch.entries, batch.seal), batch.states)
+            keep_words(session, drafts)
             self._fault("append:written")
         self._fault("append:committed")
         note = self._sign(signer, memory)

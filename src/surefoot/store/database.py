@@ -60,6 +60,12 @@ class Database(Protocol):
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Hold a name against every other thread and process."""
 
+    def scrub(self, table: str) -> None:
+        """Make deleted rows of a table unreadable in the files; backups and copies are not ours.
+
+        Raises `Failed("store.scrub.busy")` when readers hold old pages; ask again.
+        """
+
     def free_bytes(self) -> int | None:
         """Free space where the database lives; None when that is another machine."""
 

@@ -29,6 +29,13 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     note     TEXT NOT NULL
 );
 
+-- Words behind the commitments in entries; a row is deleted when they have to be forgotten.
+CREATE TABLE IF NOT EXISTS payloads (
+    commitment  TEXT PRIMARY KEY,
+    salt        BLOB NOT NULL,
+    content     TEXT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS leases (
     name       TEXT PRIMARY KEY,
     worker     TEXT NOT NULL,

@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from surefoot.store.database import Row, Value, schema, statement
 FILE_NAME = "surefoot.db"
 _LOCK_NAME = "lock"
 _BUSY_MS = 10_000
+_SCRUBS_MAX = 20
 _PAGE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")
 
 
@@ -111,6 +113,22 @@ class SqliteDatabase:
         with lock:
             yield
 
+    def scrub(self, table: str) -> None:
+        """Empty the write-ahead log; deleted rows were overwritten with zeros when they went."""
+        with self._mutex, _translated(self._directory):
+            for attempt in range(1, _SCRUBS_MAX + 1):
+                (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    return
+                time.sleep(0.05 * attempt)
+        raise Failed(
+            "store.scrub.busy",
+            f"database in {self._directory}",
+            expected="no reader of old pages",
+            found="one that lasts",
+            remedy="try again; the rows are deleted, their old pages still in the write-ahead log",
+        )
+
     def free_bytes(self) -> int | None:
         """Free space on the file system of the data directory."""
         return shutil.disk_usage(self._directory).free
@@ -151,6 +169,8 @@ class SqliteDatabase:
         )
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        # What is deleted is overwritten with zeros, so that erased words are in no page.
+        connection.execute("PRAGMA secure_delete=ON")
         return connection
 
     def _reader(self) -> sqlite3.Connection:

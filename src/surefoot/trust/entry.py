@@ -16,6 +16,7 @@ import msgspec
 
 from surefoot.trust import canonical
 from surefoot.trust.digest import Digest, parse_digest
+from surefoot.trust.payload import Payload
 
 Plain = dict[str, canonical.JSON]
 
@@ -55,13 +56,19 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule wants written: an entry without its place, time and actor."""
+    """What a rule wants written: an entry without its place, time and actor.
+
+    `payloads` are the words behind commitments in it, kept beside the journal with the entry;
+    `erases` are commitments whose words are forgotten with it.
+    """
 
     stream: str
     kind: str
     body: Plain
     evidence: tuple[Digest, ...] = ()
     reason: str = ""
+    payloads: tuple[Payload, ...] = ()
+    erases: tuple[str, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,8 +19,8 @@ import uvicorn
 
 from surefoot import compose
 from surefoot.app.operation import OPERATIONS, Request
-from surefoot.compose.folder import log_signer
 from surefoot.compose.house import House
+from surefoot.compose.log_keys import kept_keys, signer_of
 from surefoot.core import manifest
 from surefoot.core.policy import Asker
 from surefoot.core.target import Step
@@ -28,6 +28,7 @@ from surefoot.doors.serve import bind_tcp
 from surefoot.testing.claims import Claims
 from surefoot.trust import canonical, envelope, sshsig
 from surefoot.trust.keys import PrivateKey, private_key, private_text
+from surefoot.trust.note import SignerKey
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "thermostat"
 PEOPLE = ("ann", "bob", "cyn")
@@ -167,6 +168,12 @@ class Place:
             time.sleep(0.1)
         return answer
 
+    def signer(self) -> SignerKey:
+        """The log's own key, for what no deployment does."""
+        folder = self.folder / "data"
+        key = kept_keys(folder, self.installation.settings.installation)[-1]
+        return signer_of(folder, key)
+
     def close(self) -> None:
         """Stop the server, the engine and what was started in the environments."""
         self._server.should_exit = True
@@ -175,7 +182,7 @@ class Place:
         step = Step(id="end", target="process", action="remove", component="api")
         for name in ("dev", "staging", "production"):
             target = self.installation.targets(name)["process"]
-            claims = Claims(name, log_signer(self.folder / "data", self.installation.settings))
+            claims = Claims(name, self.signer())
             target.apply(step, claims.token(step, f"1/end-{name}", 2**40))
         self.installation.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, NUMBER, command, question
+from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, NUMBER, REASON, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 _PLAN = (
@@ -98,13 +98,19 @@ DEPLOYMENTS = (
         NUMBER,
     ),
     *(
-        command(f"deployment {verb}", help, f"/deployments/{{number}}/{verb}", NUMBER, view=view)
-        for verb, help, view in (
-            ("pause", "start no further step", "plain"),
-            ("resume", "go on", "plain"),
-            ("cancel", "end it; what began is undone where it can be", "plain"),
-            ("review", "review a deployment made in small-team mode", "plain"),
-            ("rollback", "ask for the return to the release before", "requested"),
+        command(f"deployment {verb}", help, f"/deployments/{{number}}/{verb}", NUMBER, REASON)
+        for verb, help in (
+            ("pause", "start no further step"),
+            ("resume", "go on"),
+            ("cancel", "end it; what began is undone where it can be"),
+            ("review", "review a deployment made in small-team mode"),
         )
+    ),
+    command(
+        "deployment rollback",
+        "ask for the return to the release before",
+        "/deployments/{number}/rollback",
+        NUMBER,
+        view="requested",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, command, question
+from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, REASON, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 _NAME = Word("name", "name of the environment")
@@ -101,6 +101,7 @@ _CHANGED = (
         Word("freeze", "name of the freeze"),
         Word("--from", "its start", shown_as="TIME"),
         Word("--until", "its end", shown_as="TIME"),
+        REASON,
     ),
     question(
         "freeze list",
@@ -116,6 +117,7 @@ _CHANGED = (
         "/environments/{name}/freezes/{freeze}",
         _NAME,
         Word("freeze", "name of the freeze"),
+        REASON,
         method="DELETE",
     ),
 )
@@ -221,6 +223,14 @@ _JOURNAL = (
         Word("--seconds", "at least so old", int, 30),
         AT,
         view="orphans",
+    ),
+    command(
+        "journal erase",
+        "forget the words behind an entry's commitments; the entry and its proofs stay",
+        "/journal/{index}/erasures",
+        Word("index", "its place in the journal", int),
+        Word("--commitment", "only this one of the entry's", shown_as="TEXT"),
+        REASON,
     ),
     question(
         "journal checkpoint",

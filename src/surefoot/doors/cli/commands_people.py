@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.doors.cli.commands_words import AT, LIMIT, command, question
+from surefoot.doors.cli.commands_words import AT, LIMIT, REASON, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 PEOPLE = (
@@ -44,6 +44,7 @@ PEOPLE = (
         "/people/{person}/roles/{role}",
         Word("person", "who loses it"),
         Word("role", "which role"),
+        REASON,
         method="DELETE",
     ),
     command(
@@ -52,6 +53,7 @@ PEOPLE = (
         "/people/{person}/keys/{fingerprint}",
         Word("person", "whose key"),
         Word("fingerprint", "SHA256:..."),
+        REASON,
         method="DELETE",
     ),
     Command(

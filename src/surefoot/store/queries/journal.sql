@@ -59,3 +59,13 @@ SELECT size, note FROM checkpoints WHERE size <= :size ORDER BY size DESC LIMIT 
 -- name: entry_below
 SELECT idx, raw FROM entries WHERE stream = :stream AND time_ms <= :time_ms AND idx < :below
 ORDER BY time_ms DESC, n DESC LIMIT 1
+
+-- name: insert_payload
+INSERT INTO payloads (commitment, salt, content) VALUES (:commitment, :salt, :content)
+ON CONFLICT DO NOTHING
+
+-- name: payload
+SELECT salt, content FROM payloads WHERE commitment = :commitment
+
+-- name: delete_payload
+DELETE FROM payloads WHERE commitment = :commitment
