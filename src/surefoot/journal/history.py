@@ -125,6 +125,10 @@ class History:
             )
         return found
 
+    def scrub(self) -> None:
+        """Make erased words unreadable in the database's own files. Raises `Failed`."""
+        self._database.scrub("payloads")
+
     def streams(self) -> list[str]:
         """Names of all streams, sorted."""
         with self._database.read() as session:

@@ -157,10 +157,6 @@ class Log(History, Generic[W]):
         place, note = receipt.first, receipt.checkpoint
         return Intent(entry=entry.raw, index=place, path=tuple(path), checkpoint=note)
 
-    def scrub(self) -> None:
-        """Make erased words unreadable in the database's own files. Raises `Failed`."""
-        self._database.scrub("payloads")
-
     def size(self) -> int:
         """Leaves in the tree, seals included."""
         with self._mutex:
