@@ -20,18 +20,23 @@ from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import World
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.device_identity import NO_TOKEN
 from surefoot.trust import canonical
 
 _TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A device to admit: its id, its hardware, and its token (or the token's SHA-256 in hex)."""
+    """A device to admit: its id, its hardware, and its token (or the token's SHA-256 in hex).
+
+    With `gateway` it has no token of its own: it comes with the environment's gateway token.
+    """
 
     id: str
     hardware: str = ""
     token: str = ""
     token_hash: str = ""
+    gateway: bool = False
 
 
 class EnrolArguments(Arguments, frozen=True, kw_only=True):
@@ -75,14 +80,17 @@ def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
 
 
 def _hash(device: Enrolment) -> bytes:
-    if device.token and not device.token_hash:
+    if device.gateway and not (device.token or device.token_hash):
+        return NO_TOKEN
+    if device.token and not (device.token_hash or device.gateway):
         return hashlib.sha256(device.token.encode()).digest()
-    if device.token or not _TOKEN_HASH.fullmatch(device.token_hash):
+    if device.gateway or device.token or not _TOKEN_HASH.fullmatch(device.token_hash):
+        both = device.token or device.gateway
         raise Refused(
             "device.token.input",
             f"device {device.id[:60]}",
-            expected="either a token, or its SHA-256 as 64 lower-case hex digits",
-            found="both" if device.token else "another form" if device.token_hash else "neither",
+            expected="a token, or its SHA-256 as 64 lower-case hex digits, or gateway: true",
+            found="two of them" if both else "another form" if device.token_hash else "none",
             remedy="give each device a token of its own",
         )
     return bytes.fromhex(device.token_hash)

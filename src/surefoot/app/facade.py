@@ -18,6 +18,7 @@ from surefoot.app.jobs import Jobs, Report
 from surefoot.app.operation import Request
 from surefoot.core import facts as f
 from surefoot.core import manifest as manifests
+from surefoot.core.device import Standing
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
@@ -56,6 +57,9 @@ class Fleet(Protocol):
     def enrol(self, environment: str, devices: Iterable[NewDevice]) -> int:
         """Admit devices; how many are new."""
 
+    def set_token(self, environment: str, device: str, token_hash: bytes) -> None:
+        """Replace a device's token."""
+
     def page(self, environment: str, after: str, limit: int) -> Sequence[DeviceSummary]:
         """Devices after a name."""
 
@@ -64,6 +68,19 @@ class Fleet(Protocol):
 
     def timeline(self, environment: str, device: str) -> Sequence[bytes]:
         """A device's reports, newest first."""
+
+
+class Identities(Protocol):
+    """Who may speak as a device."""
+
+    def set_standing(self, environment: str, device: str, standing: Standing, via: str) -> Standing:
+        """Let a device in, or not; what it was before."""
+
+    def set_profile(self, environment: str, device: str, profile: str) -> None:
+        """Say which client a device runs; "" lets it be learned."""
+
+    def set_gateway(self, environment: str, token_hash: bytes) -> None:
+        """The environment's gateway token; empty: none."""
 
 
 class Building(Protocol):
@@ -91,6 +108,7 @@ class App:
     targets: Callable[[str], Mapping[str, Target]]
     secrets: Secrets
     fleet: Fleet
+    identities: Identities
     builder: Building
     jobs: Jobs
     log_key: str

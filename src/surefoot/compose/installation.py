@@ -15,6 +15,7 @@ from surefoot import __version__
 from surefoot.app import (  # noqa: F401 -- importing them registers their operations
     deployment_questions,
     deployments,
+    device_identity,
     devices,
     environments,
     journal,
@@ -64,6 +65,7 @@ from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import DeviceBatches
+from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
 from surefoot.targets.database import DatabaseTarget
@@ -86,6 +88,7 @@ class Installation:
         self.log, self.database = open_log(folder, self.settings, fault)
         self.blobs = FileBlobs(folder / "blobs")
         self.registry = DeviceRegistry(self.database, self.clock.now_ms)
+        self.identities = DeviceIdentities(self.database, self.clock.now_ms)
         self.books = FleetBooks(self.registry, DeviceBatches(self.database), self.blobs)
         self._looked_ms = 0
         self.worker = randomness.token_hex(4)
@@ -141,6 +144,7 @@ class Installation:
             self.registry,
             self.blobs,
             self.clock.now_ms,
+            identities=self.identities,
             may_offer=DeviceAuthority(self.registry, earlier_too).may_offer,
             sleep_seconds=lambda environment: self.settings.poll_seconds,
         )
@@ -162,6 +166,7 @@ class Installation:
             targets=self.targets,
             secrets=self.secrets,
             fleet=self.registry,
+            identities=self.identities,
             builder=Releasing(
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates()
             ),

@@ -35,7 +35,19 @@ from surefoot.core.facts_delivery import (
     DeviceBatchSealed as DeviceBatchSealed,
 )
 from surefoot.core.facts_delivery import (
+    DeviceProfileSet as DeviceProfileSet,
+)
+from surefoot.core.facts_delivery import (
     DevicesEnrolled as DevicesEnrolled,
+)
+from surefoot.core.facts_delivery import (
+    DeviceStandingSet as DeviceStandingSet,
+)
+from surefoot.core.facts_delivery import (
+    DeviceTokenRotated as DeviceTokenRotated,
+)
+from surefoot.core.facts_delivery import (
+    GatewayTokenSet as GatewayTokenSet,
 )
 from surefoot.core.facts_delivery import (
     ReviewRecorded as ReviewRecorded,
@@ -331,6 +343,10 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
             SecretSet,
             SecretRead,
             DevicesEnrolled,
+            DeviceStandingSet,
+            DeviceTokenRotated,
+            DeviceProfileSet,
+            GatewayTokenSet,
         ),
         _env,
     ),

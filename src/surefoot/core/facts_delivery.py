@@ -120,6 +120,37 @@ class DevicesEnrolled(Fact, frozen=True, kw_only=True):
     devices: Digest
 
 
+class DeviceStandingSet(Fact, frozen=True, kw_only=True):
+    """A person let a device in, or kept it out: accepted, rejected or revoked."""
+
+    environment: str
+    device: str
+    standing: str
+    before: str
+
+
+class DeviceTokenRotated(Fact, frozen=True, kw_only=True):
+    """A device got another token; the old one is refused."""
+
+    environment: str
+    device: str
+
+
+class DeviceProfileSet(Fact, frozen=True, kw_only=True):
+    """A person said which client a device runs; empty: it is learned."""
+
+    environment: str
+    device: str
+    profile: str = ""
+
+
+class GatewayTokenSet(Fact, frozen=True, kw_only=True):
+    """Unknown devices may knock with a new gateway token, or no longer."""
+
+    environment: str
+    active: bool
+
+
 class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     """A batch of device reports: root over them, and the rollout's cumulative counters.
 

@@ -231,6 +231,23 @@ def _devices(world: w.World, fact: f.DevicesEnrolled, entry: w.Recorded) -> None
     world.environments[fact.environment].devices += fact.count
 
 
+@_folds(f.DeviceStandingSet)
+def _device_standing(world: w.World, fact: f.DeviceStandingSet, entry: w.Recorded) -> None:
+    change = (fact.standing == "accepted") - (fact.before == "accepted")
+    world.environments[fact.environment].devices += change
+
+
+@_folds(f.DeviceTokenRotated)
+@_folds(f.DeviceProfileSet)
+def _device_set(world: w.World, fact: f.Fact, entry: w.Recorded) -> None:
+    """What the registry holds; the world counts devices, and knows none of them."""
+
+
+@_folds(f.GatewayTokenSet)
+def _gateway(world: w.World, fact: f.GatewayTokenSet, entry: w.Recorded) -> None:
+    world.environments[fact.environment].gateway = fact.active
+
+
 @_folds(f.DeploymentRequested)
 def _requested(world: w.World, fact: f.DeploymentRequested, entry: w.Recorded) -> None:
     world.deployments[fact.deployment] = w.Deployment(

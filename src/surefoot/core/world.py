@@ -109,6 +109,7 @@ class Environment(State):
     freezes: dict[str, Freeze] = {}
     backups: dict[str, Digest] = {}
     devices: int = 0
+    gateway: bool = False
     deployment: int = 0
     requested_by: str = ""
     approved_by: list[str] = []

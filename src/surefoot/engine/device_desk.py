@@ -36,6 +36,7 @@ from surefoot.store.device import (
     ProfileLearned,
     RecordAnswer,
 )
+from surefoot.store.device_identity import DeviceIdentities
 
 _log = logging.getLogger("surefoot.devices")
 
@@ -55,6 +56,7 @@ class DeviceDesk:
         now_ms: Callable[[], int],
         *,
         may_offer: Callable[[DeskRow], bool],
+        identities: DeviceIdentities | None = None,
         sleep_seconds: Callable[[str], int] = lambda environment: 300,
         refresh_seconds: float = 0.25,
         flush_seconds: float = 1.0,
@@ -63,6 +65,8 @@ class DeviceDesk:
         self._blobs = blobs
         self._now_ms = now_ms
         self._may_offer = may_offer
+        self._identities = identities
+        self._gateways: dict[str, bytes] = {}
         self._sleep_seconds = sleep_seconds
         self._refresh_seconds = refresh_seconds
         self._flush_seconds = flush_seconds
@@ -77,7 +81,7 @@ class DeviceDesk:
 
     async def start(self) -> None:
         """Load the poll table and begin the work in the background."""
-        await asyncio.to_thread(self.refresh)
+        await self._look()
         self._tasks = [
             asyncio.create_task(self._write()),
             asyncio.create_task(self._repeat(self._refresh_seconds, self._look)),
@@ -134,6 +138,24 @@ class DeviceDesk:
         """Whether the token is this device's."""
         seat = self._seat(environment, device)
         return _is_of(seat, token.encode("utf-8", "surrogatepass")) and seat is not None
+
+    async def admit_gateway(
+        self, environment: str, device: str, token: str, *, knocking: bool
+    ) -> bool:
+        """Whether the token is a gateway's that speaks for this device; `knocking` may make it."""
+        found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        seat = self._seat(environment, device)
+        name = (seat.environment if seat else environment).casefold()
+        opens = [n for n, held in self._gateways.items() if hmac.compare_digest(found, held)]
+        if name == _ANY and name not in self._gateways and len(opens) == 1:
+            name = opens[0]
+        if name not in opens or self._identities is None:
+            return False
+        if seat is None and knocking:
+            kept = await asyncio.to_thread(self._identities.knock, name, device)
+            await asyncio.to_thread(self.refresh)
+            seat = self._seat(environment, device) if kept else None
+        return seat is not None and seat.token_hash == _NO_HASH and seat.standing != "revoked"
 
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now; notes that it was seen."""
@@ -339,6 +361,8 @@ class DeviceDesk:
 
     async def _look(self) -> None:
         await asyncio.to_thread(self.refresh)
+        if self._identities is not None:
+            self._gateways = await asyncio.to_thread(self._identities.gateways)
 
     async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -16,6 +16,7 @@ from surefoot.store.device import DeskRow
 
 _JITTER_FROM_SECONDS = 20
 _SLEEP_MAX = 86_399
+_NOBODYS = bytes(32)
 
 
 class Seat(msgspec.Struct, gc=False):
@@ -52,7 +53,7 @@ def seat_of(row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool) -> Se
         row.number,
         row.environment,
         row.device,
-        row.token_hash,
+        _NOBODYS if row.standing == "revoked" else row.token_hash,
         row.action,
         offered,
         offered or (row.state not in OPEN and not row.standing),

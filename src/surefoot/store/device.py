@@ -141,28 +141,8 @@ class DeviceRegistry:
             there = {row[0] for row in session.rows("device.names", environment=environment)}
             fresh = [new for name, new in wanted.items() if name not in there]
             if fresh:
-                self._insert(session, environment, fresh)
+                insert_devices(session, environment, fresh, self._now_ms())
         return len(fresh)
-
-    def _insert(self, session: Session, environment: str, fresh: Sequence[NewDevice]) -> None:
-        first = take_numbers(session, "device", len(fresh)) - len(fresh) + 1
-        change = take_numbers(session, "change", 1)
-        now = self._now_ms()
-        session.run_many(
-            "device.insert_device",
-            [
-                {
-                    "number": first + place,
-                    "environment": environment,
-                    "device": new.device,
-                    "hardware": new.hardware,
-                    "token_hash": new.token_hash,
-                    "enrolled_ms": now,
-                    "change": change,
-                }
-                for place, new in enumerate(fresh)
-            ],
-        )
 
     def set_token(self, environment: str, device: str, token_hash: bytes) -> None:
         """Replace a device's token. Raises `Refused` when there is no such device."""
@@ -191,6 +171,7 @@ class DeviceRegistry:
             for row in session.rows("device.candidates", environment=environment):
                 ledger.forget(ledger.adopt(environment, row))
             ledger.finish()
+            session.run("device.drop_gateway", environment=environment)
             change = take_numbers(session, "change", 1)
             return session.run("device.remove_environment", environment=environment, change=change)
 
@@ -340,6 +321,29 @@ def _summary(row: Row) -> DeviceSummary:
     return DeviceSummary(*values)
 
 
+def insert_devices(
+    session: Session, environment: str, fresh: Sequence[NewDevice], now_ms: int
+) -> None:
+    """Write the rows of new devices."""
+    first = take_numbers(session, "device", len(fresh)) - len(fresh) + 1
+    change = take_numbers(session, "change", 1)
+    session.run_many(
+        "device.insert_device",
+        [
+            {
+                "number": first + place,
+                "environment": environment,
+                "device": new.device,
+                "hardware": new.hardware,
+                "token_hash": new.token_hash,
+                "enrolled_ms": now_ms,
+                "change": change,
+            }
+            for place, new in enumerate(fresh)
+        ],
+    )
+
+
 def checked_name(device: str) -> str:
     """The device's name itself. Raises `Refused` when it could not be part of a path."""
     plain = device.isprintable() and device.isascii() and not set(device) & set('/\\ ?#%"')
@@ -358,6 +362,8 @@ def _record(ledger: DeviceLedger, one: Incoming) -> RecordAnswer:
     device = ledger.device(one.environment, one.device)
     if device is None:
         return "not_found"
+    if device.standing and not isinstance(one.told, Expired):
+        return "not_found"  # whoever is not let in moves nothing
     if isinstance(one.told, AttributesPut):
         fits = ledger.attributes(device, one.told.mode, one.told.values)
         return "taken" if fits else "too_many"

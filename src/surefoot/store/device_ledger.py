@@ -21,6 +21,7 @@ from surefoot.core.device import (
     Consented,
     Event,
     Move,
+    Standing,
     Superseded,
     attributes_of,
     transition,
@@ -183,6 +184,16 @@ class DeviceLedger:
             ran, device.runs = device.runs, event.version
             self._touched_devices[device.number] = device
             self._report(device, None, "unknown", ran, event)
+
+    def set_standing(self, device: DeviceRow, standing: Standing, via: str) -> None:
+        """Change whether the device is let in; what it was to do ends, and it shows nothing."""
+        if standing:
+            self.forget(device)
+        device.standing = standing
+        device.wants_attributes = True
+        self.note_traits(device)
+        event = StandingSet(standing=standing or "accepted", via=via)
+        self._report(device, None, "unknown", device.runs, event)
 
     def forget(self, device: DeviceRow) -> None:
         """The device is removed: its pending action ends unknown, and it counts no more."""

@@ -176,7 +176,7 @@ class DeviceRollouts:
         found = []
         for name, number, state, kind in self._in_rollout(session, deployment):
             device = ledger.device(self._environment, name)
-            if device is None or device.action != number:
+            if device is None or device.standing or device.action != number:
                 continue
             action = ledger.action(device, number)
             if action is not None and kind == "update" and state != "returned":

@@ -139,3 +139,8 @@ CREATE TABLE IF NOT EXISTS device_action_traits (
     consent   TEXT NOT NULL,
     strength  TEXT NOT NULL
 );
+
+CREATE TABLE IF NOT EXISTS device_gateways (
+    environment  TEXT PRIMARY KEY,
+    token_hash   BYTEA NOT NULL
+);

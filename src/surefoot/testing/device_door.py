@@ -30,6 +30,7 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.database import Database
 from surefoot.store.device import DeviceRegistry, NewDevice
 from surefoot.store.device_batches import Batch, DeviceBatches
+from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_rollouts import Wave
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
@@ -56,6 +57,7 @@ class DeviceHouse:
         self.database: Database = database or SqliteDatabase(folder / "db")
         self.blobs = FileBlobs(folder / "blobs")
         self.registry = DeviceRegistry(self.database, self.now_ms)
+        self.identities = DeviceIdentities(self.database, self.now_ms)
         self.batches = DeviceBatches(self.database)
         self.books = FleetBooks(self.registry, self.batches, self.blobs)
         self.keys = (Claims().signer.verifier,)
@@ -83,6 +85,7 @@ class DeviceHouse:
             self.registry,
             self.blobs,
             self.now_ms,
+            identities=self.identities,
             may_offer=DeviceAuthority(self.registry, self.keys).may_offer,
             sleep_seconds=lambda environment: sleep_seconds,
             refresh_seconds=0.05,

@@ -92,6 +92,12 @@ class FakeDesk:
         known = self.admit(environment, device, token.decode("latin-1"))
         return self.poll(environment, device) if known else None
 
+    async def admit_gateway(
+        self, environment: str, device: str, token: str, *, knocking: bool
+    ) -> bool:
+        """No gateway."""
+        return False
+
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now."""
         place = self._note("poll", environment, device)

@@ -181,6 +181,35 @@ _DEVICES = (
     ),
 )
 
+_ID = Word("id", "the device's identifier")
+_IDENTITIES = (
+    *(
+        command(f"device {verb}", help, f"/environments/{{name}}/devices/{{id}}/{path}", _NAME, _ID)
+        for verb, help, path in (
+            ("accept", "let a device in that is pending, rejected or revoked", "accept"),
+            ("reject", "keep a pending device out", "reject"),
+            ("revoke", "refuse a device's token, and end what it was to do", "revoke"),
+            ("rotate-token", "give a device a new token, shown once", "token"),
+        )
+    ),
+    command(
+        "device set-profile",
+        "say which client a device runs",
+        "/environments/{name}/devices/{id}/profile",
+        _NAME,
+        _ID,
+        Word("profile", "swupdate, rauc, zephyr, generic, or learn"),
+        method="PUT",
+    ),
+    command(
+        "device gateway-token",
+        "let unknown devices knock with a new gateway token, shown once",
+        "/environments/{name}/gateway-token",
+        _NAME,
+        Word("--off", "let none knock", bool),
+    ),
+)
+
 _SIMULATE = Command(
     "device simulate",
     "run simulated devices that poll, download, check and report",
@@ -270,4 +299,4 @@ _JOURNAL = (
     ),
 )
 
-ENVIRONMENTS = (*_SHOWN, *_CHANGED, *_SECRETS, *_DEVICES, _SIMULATE, *_JOURNAL)
+ENVIRONMENTS = (*_SHOWN, *_CHANGED, *_SECRETS, *_DEVICES, *_IDENTITIES, _SIMULATE, *_JOURNAL)

@@ -187,7 +187,7 @@ def secrets(answer: Answer) -> None:
 def devices(answer: Answer) -> None:
     """Devices with their state."""
     rows = answer.get("devices", [])
-    names = ("device", "hardware", "state", "version", "seen_at", "reported_at")
+    names = ("device", "hardware", "standing", "state", "version", "seen_at", "reported_at")
     present = [n for n in names if any(n in row for row in rows)]
     headers = [n.removesuffix("_at") for n in present]
     show.table(headers, (_cells(row, present) for row in rows))

@@ -83,8 +83,8 @@ class DdiDoor:
         self._body_seconds_max = body_seconds_max
 
     async def poll(self, request: Request) -> Response:
-        """Endpoint 1: interval and links, from memory."""
-        tenant, device = self._admitted(request)
+        """Endpoint 1: interval and links, from memory; a gateway's first makes the device."""
+        tenant, device = await self._admitted(request, knocking=True)
         found = self._desk.poll(tenant, device)
         body = answers.poll_body(root_of(request), found)
         held = request.headers.get("if-none-match")
@@ -92,7 +92,7 @@ class DdiDoor:
 
     async def config_data(self, request: Request) -> Response:
         """Endpoint 2: the device's attributes."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         mode, values = bodies.parse_attributes(await self._body(request))
         await self._learn(request, values)
         await self._desk.attributes(tenant, device, mode, values)
@@ -100,7 +100,7 @@ class DdiDoor:
 
     async def deployment(self, request: Request) -> Response:
         """Endpoint 3: the work to do."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         count = messages_of(request)
         await self._learn(request)
         offer = await self._desk.offer(tenant, device, action_of(request), count)
@@ -108,14 +108,14 @@ class DdiDoor:
 
     async def feedback(self, request: Request) -> Response:
         """Endpoint 4: progress and result."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         action = action_of(request)
         told = bodies.parse_feedback(await self._body(request))
         return _answered(request, await self._desk.feedback(tenant, device, action, told))
 
     async def cancel(self, request: Request) -> Response:
         """Endpoint 5: what to cancel."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         action = action_of(request)
         if not self._desk.cancelling(tenant, device, action):
             raise no_action(request)
@@ -123,21 +123,21 @@ class DdiDoor:
 
     async def cancel_feedback(self, request: Request) -> Response:
         """Endpoint 6: outcome of the cancel."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         action = action_of(request)
         told = bodies.parse_cancel_feedback(await self._body(request))
         return _answered(request, await self._desk.cancel_feedback(tenant, device, action, told))
 
     async def installed(self, request: Request) -> Response:
         """Endpoint 7: the last finished action."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         count = messages_of(request)
         offer = await self._desk.installed(tenant, device, action_of(request), count)
         return self._described(request, offer, "deployment", count)
 
     async def installed_is(self, request: Request) -> Response:
         """Endpoint 8: the device says what it runs; it is then asked for its attributes."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         name, version = bodies.parse_installed(await self._body(request))
         answer = await self._desk.installed_is(tenant, device, name, version)
         if answer == "not_found":
@@ -152,27 +152,27 @@ class DdiDoor:
 
     async def confirmations(self, request: Request) -> Response:
         """Endpoint 9: whether actions confirm themselves, and what waits."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         found, active = self._desk.poll(tenant, device), self._desk.auto_confirm(tenant, device)
         return answers.json_response(answers.confirmations(root_of(request), found, active))
 
     async def confirmation(self, request: Request) -> Response:
         """Endpoint 10: the action that waits for the device's user."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         count = messages_of(request)
         offer = await self._desk.confirmation(tenant, device, action_of(request), count)
         return self._described(request, offer, "confirmation", count)
 
     async def consent(self, request: Request) -> Response:
         """Endpoint 11: the user's answer."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         action = action_of(request)
         told = bodies.parse_consent(await self._body(request))
         return _answered(request, await self._desk.consent(tenant, device, action, told))
 
     async def activate(self, request: Request) -> Response:
         """Endpoint 12: actions confirm themselves from now on."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         wanted = bodies.parse_auto_confirm(await self._body(request))
         if not await self._desk.set_auto_confirm(tenant, device, wanted):
             found = Refused(
@@ -187,13 +187,13 @@ class DdiDoor:
 
     async def deactivate(self, request: Request) -> Response:
         """Endpoint 13: the device's user is asked again; a repeat changes nothing."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         await self._desk.set_auto_confirm(tenant, device, None)
         return Response(status_code=_EMPTY_AND_DONE)
 
     async def artifacts(self, request: Request) -> Response:
         """Endpoint 14: the files of one module, which here is one action's."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         action = action_of(request)
         firmware = self._desk.described(tenant, device, action)
         if firmware is None:
@@ -202,7 +202,7 @@ class DdiDoor:
 
     async def artifact(self, request: Request) -> Response:
         """Endpoints 15 and 16: the image with HEAD and ranges, and its MD5SUM."""
-        tenant, device = self._admitted(request)
+        tenant, device = await self._admitted(request)
         file, action = request.path_params["file"], action_of(request)
         plain = file.removesuffix(".MD5SUM")
         began = request.method == "GET" and plain == file
@@ -213,12 +213,16 @@ class DdiDoor:
             return answers.checksum_response(image.firmware)
         return answers.image_response(image, if_match=request.headers.get("if-match"))
 
-    def _admitted(self, request: Request) -> tuple[str, str]:
+    async def _admitted(self, request: Request, *, knocking: bool = False) -> tuple[str, str]:
         """Tenant and device of the path. Raises `HTTPException` 401 when it may not speak."""
         tenant, device = request.path_params["tenant"], request.path_params["device"]
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = scheme == "TargetToken" and len(token) <= TOKEN_LENGTH_MAX
-        if not known or not self._desk.admit(tenant, device, token):
+        known = False
+        if len(token) <= TOKEN_LENGTH_MAX and scheme == "TargetToken":
+            known = self._desk.admit(tenant, device, token)
+        elif len(token) <= TOKEN_LENGTH_MAX and scheme == "GatewayToken":
+            known = await self._desk.admit_gateway(tenant, device, token, knocking=knocking)
+        if not known:
             raise HTTPException(401)
         return tenant, device
 
@@ -258,7 +262,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     found = Refused(
         codes.get(error.status_code, "device.request.refused"),
         "request",
-        expected={401: "a device with its TargetToken"}.get(error.status_code, "a path of the API"),
+        expected="a device with its token" if error.status_code == 401 else "a path of the API",
         found="neither" if error.status_code == 401 else request.method[:20],
         remedy="see the device API's reference",
     )

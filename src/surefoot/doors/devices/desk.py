@@ -21,6 +21,14 @@ class DeviceDesk(Protocol):
     def admit(self, environment: str, device: str, token: str) -> bool:
         """Whether the token is this device's; takes the same time for right and wrong ones."""
 
+    async def admit_gateway(
+        self, environment: str, device: str, token: str, *, knocking: bool
+    ) -> bool:
+        """Whether the token is the environment's gateway's, and speaks for this device.
+
+        `knocking`: a device nobody knows is kept as one that waits to be let in.
+        """
+
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now; notes that it was seen. Call it after `admit`."""
 

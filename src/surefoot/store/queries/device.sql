@@ -234,3 +234,16 @@ ON CONFLICT DO NOTHING
 -- name: mark_batch
 UPDATE device_batches SET journal_index = :journal_index
 WHERE environment = :environment AND first_report = :first_report AND journal_index = -1
+
+-- name: gateways
+SELECT environment, token_hash FROM device_gateways
+
+-- name: put_gateway
+INSERT INTO device_gateways (environment, token_hash) VALUES (:environment, :token_hash)
+
+-- name: drop_gateway
+DELETE FROM device_gateways WHERE environment = :environment
+
+-- name: waiting
+SELECT COUNT(*) FROM devices d JOIN device_traits t ON t.number = d.number
+WHERE d.environment = :environment AND d.removed = 0 AND t.standing = 'pending'
