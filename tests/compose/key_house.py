@@ -48,7 +48,7 @@ class House:
     def sign(self, payload: bytes, *who: str) -> bytes:
         return envelope.seal(PAYLOAD_TYPE, payload, [PEOPLE[name] for name in who or PEOPLE])
 
-    def keys(self) -> list[VerifierKey]:
+    def verifiers(self) -> list[VerifierKey]:
         return [key.verifier for key in kept_keys(self.data, "home")]
 
     def report(self) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from surefoot.core import facts as f
 from surefoot.core.errors import Corrupt, Refused
 from surefoot.engine.effects import draft
 from surefoot.store.blobs import FileBlobs
+from surefoot.store.cosignature import CosignatureRows
 from surefoot.trust import envelope, keys
+from surefoot.trust.cosignature import CosignerSigner
 from surefoot.trust.note import NotANote, SignerKey, open_checkpoint, open_note
 from surefoot.trust.root import PAYLOAD_TYPE, LogKey, open_trusted, payload_of, read_root
 
@@ -31,7 +33,7 @@ def house(tmp_path: Path) -> House:
 def test_after_a_rotation_both_keys_sign_and_the_old_one_stays_believed(house: House) -> None:
     before = house.write()
     told = key_life.rotate(house.data, 24)
-    old, new = house.keys()
+    old, new = house.verifiers()
     assert (told["old"], told["new"]) == (old.text(), new.text())
     after = house.write()
     assert open_checkpoint(before, old).size < open_checkpoint(after, old).size
@@ -52,7 +54,7 @@ def test_after_a_rotation_both_keys_sign_and_the_old_one_stays_believed(house: H
 def test_without_an_overlap_the_new_key_signs_alone(house: House) -> None:
     house.write()
     key_life.rotate(house.data, 0)
-    old, new = house.keys()
+    old, new = house.verifiers()
     note = house.write()
     assert open_checkpoint(note, new)
     with pytest.raises(NotANote, match="no signature by a known key"):
@@ -69,7 +71,7 @@ def test_a_rotation_that_a_crash_cut_is_ended_by_the_next(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(key_life, "keep_keys", crash)
         key_life.rotate(house.data, 24)
-    assert len(house.keys()) == 1
+    assert len(house.verifiers()) == 1
     house.write()
     told = key_life.rotate(house.data, 24)
     assert [fact["new"] for fact in house.facts("LogKeyRotated")] == [told["new"]]
@@ -91,7 +93,7 @@ def test_a_lost_key_is_followed_by_another_epoch_of_the_same_tree(house: House) 
         house.write()
     signed = house.sign(key_life.draft_epoch(house.data, "lost"))
     told = key_life.open_epoch(house.data, "lost", signed)
-    old, new = house.keys()
+    old, new = house.verifiers()
     assert (told["origin"], new.name) == ("surefoot/home@2", "surefoot/home@2")
     (fact,) = house.facts("EpochOpened")
     assert (fact["epoch"], fact["cause"], fact["before"]) == (2, "lost", last)
@@ -122,7 +124,7 @@ def test_an_epoch_opens_once_and_only_as_the_founders_signed(house: House) -> No
             house.data, "lost", envelope.seal(PAYLOAD_TYPE, strange, [eve, PEOPLE["bo"]])
         )
     assert house.facts("EpochOpened") == []
-    assert len(house.keys()) == 1
+    assert len(house.verifiers()) == 1
     signed = house.sign(payload)
     told = key_life.open_epoch(house.data, "lost", signed)
     assert key_life.open_epoch(house.data, "lost", signed)["log_key"] == told["log_key"]
@@ -150,7 +152,7 @@ def test_an_epoch_that_a_crash_cut_signs_nothing_until_it_is_ended(
 
 
 def test_a_stolen_key_counts_up_to_the_last_trusted_tree(house: House) -> None:
-    trusted = open_checkpoint(house.write(), house.keys()[0])
+    trusted = open_checkpoint(house.write(), house.verifiers()[0])
     later = house.write()
     with pytest.raises(Refused, match=r"journal\.epoch\.input"):
         key_life.draft_epoch(house.data, "compromised", 10_000)
@@ -160,14 +162,33 @@ def test_a_stolen_key_counts_up_to_the_last_trusted_tree(house: House) -> None:
     assert (root.logs[0].last_size, root.logs[0].last_root) == (trusted.size, trusted.root.hex())
     with pytest.raises(NotANote, match=f"trusted up to {trusted.size} leaves; this"):
         open_trusted(later, root)
-    assert open_trusted(house.write(), root)[1].vkey == house.keys()[1].text()
+    assert open_trusted(house.write(), root)[1].vkey == house.verifiers()[1].text()
     assert house.report()["ok"]
+
+
+def test_without_a_size_the_last_witnessed_checkpoint_is_trusted(house: House) -> None:
+    witness = CosignerSigner("w.example", b"w" * 32, 4)
+    (house.data / "witness.policy").write_text(f"witness w1 {witness.key.text()}\nquorum w1\n")
+    house.write()
+    with pytest.raises(Refused, match="witnesses cosigned"):
+        key_life.draft_epoch(house.data, "compromised")
+    note = house.write()
+    trusted = open_checkpoint(note, house.verifiers()[0])
+    house.write()
+    database = folders.open_store(house.data, house.settings)
+    line = witness.cosign(trusted.text(), 1_790_000_000)
+    CosignatureRows(database).add(trusted.size, witness.key.text(), 1_790_000_000, line)
+    database.close()
+    root = read_root(house.sign(key_life.draft_epoch(house.data, "compromised")))
+    assert (root.logs[0].last_size, root.logs[0].last_root) == (trusted.size, trusted.root.hex())
+    with pytest.raises(Refused, match="that a checkpoint was signed for"):
+        key_life.draft_epoch(house.data, "compromised", trusted.size - 1)
 
 
 def test_a_stranger_with_the_root_sees_the_end_of_a_stolen_key(
     house: House, tmp_path: Path
 ) -> None:
-    trusted = open_checkpoint(house.write(), house.keys()[0])
+    trusted = open_checkpoint(house.write(), house.verifiers()[0])
     stolen = house.write()
     before = tmp_path / "before"
     offline.export(house.data, before, quiet)
@@ -205,7 +226,7 @@ def test_a_rotated_key_does_not_count_after_its_end(house: House, tmp_path: Path
 def test_a_rotation_and_a_root_are_verified_for_their_own_signatures(house: House) -> None:
     house.write()
     key_life.rotate(house.data, 24)
-    old, new = house.keys()
+    old, new = house.verifiers()
     forged = f.LogKeyRotated(
         old=old.text(),
         new=new.text(),

@@ -50,7 +50,7 @@ def test_the_command_puts_back_what_the_export_has(tmp_path: Path) -> None:
         house.write()
     words = ["journal", "recover", "--data", str(house.data), "--mirror", str(tmp_path / "mirror")]
     assert main(words) == 0
-    key = house.keys()[0]
+    key = house.verifiers()[0]
     found = recovery.from_mirror(house.data, tmp_path / "mirror")
     assert (found["leaves_put_back"], found["checkpoint"]) == (0, last)
     assert open_checkpoint(house.write(), key).size == open_checkpoint(last, key).size + 2
@@ -67,14 +67,14 @@ def test_an_export_that_is_too_old_changes_nothing(house: House, tmp_path: Path)
 
 def test_going_on_without_says_what_is_lost(house: House, tmp_path: Path) -> None:
     path = house.data / "checkpoint" / "last"
-    last = open_checkpoint(path.read_text(), house.keys()[0])
+    last = open_checkpoint(path.read_text(), house.verifiers()[0])
     with rooting.looked_at(house.data, ("journal.tail.missing",)) as log:
         size = log.size()
     signed = house.sign(recovery.draft_discontinuity(house.data))
     told = recovery.open_discontinuity(house.data, signed)
     assert (told["lost_from"], told["lost_until"]) == (size, last.size)
     assert recovery.open_discontinuity(house.data, signed)["origin"] == "surefoot/home@2"
-    old, new = house.keys()
+    old, new = house.verifiers()
     (fact,) = house.facts("EpochOpened")
     assert (fact["cause"], fact["lost_from"], fact["lost_until"]) == (
         "discontinuity",
@@ -123,10 +123,16 @@ def test_nothing_is_given_up_when_nothing_is_lost(tmp_path: Path) -> None:
     house.write()
     with pytest.raises(Refused, match=r"journal\.epoch\.input"):
         recovery.draft_discontinuity(house.data)
+    with rooting.looked_at(house.data) as log:
+        size = log.size()
+    other = house.sign(recovery.draft_discontinuity(house.data, size + 7))
     signed = house.sign(key_life.draft_epoch(house.data, "lost"))
     with pytest.raises(Refused, match=r"journal\.epoch\.input"):
         recovery.open_discontinuity(house.data, signed)
     assert house.facts("EpochOpened") == []
+    told = recovery.open_discontinuity(house.data, other, size + 7)
+    assert (told["lost_from"], told["lost_until"]) == (size, size + 7)
+    assert house.report()["ok"]
 
 
 @pytest.mark.parametrize(

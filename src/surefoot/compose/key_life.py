@@ -31,7 +31,7 @@ from surefoot.compose.log_keys import (
     origin_of,
     signer_of,
 )
-from surefoot.compose.rooting import draft_of, keep_root, looked_at, newest_root
+from surefoot.compose.rooting import draft_of, keep_root, looked_at, newest_root, read_policy
 from surefoot.core import facts as f
 from surefoot.core import trust_root
 from surefoot.core.errors import Refused
@@ -45,8 +45,9 @@ from surefoot.journal.log import Log
 from surefoot.journal.source import DatabaseSource
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.database import Database
+from surefoot.trust.cosignature import cosignatures
 from surefoot.trust.entry import Actor, text_of_time
-from surefoot.trust.note import SignerKey
+from surefoot.trust.note import SignerKey, parse_checkpoint, split_note
 from surefoot.trust.root import BadRoot, Ended, Root, read_root
 
 OPERATOR = Actor(type="machine", id="operator", auth="local")
@@ -89,13 +90,15 @@ def rotate(folder: Path, overlap_hours: int) -> Plain:
 def draft_epoch(folder: Path, cause: Ended, trusted_up_to: int = 0) -> bytes:
     """The payload of a root that ends the log's key for this cause and names the next epoch's.
 
+    A compromised key is trusted up to this size; 0 is the last that witnesses cosigned.
+
     Raises `Refused("journal.epoch.input")` for a size that no checkpoint was signed for.
     """
     settings = load_settings(folder)
     keys = kept_keys(folder, settings.installation)
     new = _next_key(folder, keys, _next_origin(settings, keys), "-epoch")
     with looked_at(folder) as log:
-        ended = _ended(log, keys[-1], cause, trusted_up_to)
+        ended = _ended(log, folder, keys[-1], cause, trusted_up_to)
         return draft_of(log, folder, (*keys[:-1], ended, new))
 
 
@@ -209,16 +212,40 @@ def write_opening(folder: Path, log: Log[World], opening: f.EpochOpened, content
     )
 
 
-def _ended(log: Log[World], key: KeptKey, cause: Ended, trusted_up_to: int) -> KeptKey:
+def _ended(
+    log: Log[World], folder: Path, key: KeptKey, cause: Ended, trusted_up_to: int
+) -> KeptKey:
     now_ms = SystemClock().now_ms()
     ended = msgspec.structs.replace(key, ended=cause, until_ms=now_ms)
     if cause != "compromised":
         return ended
-    size = log.size()
-    if not 0 < trusted_up_to <= size:
-        raise _refused(f"a size from 1 to {size} with a signed checkpoint", str(trusted_up_to))
-    root = log.prove(lambda chain: chain.tree.root(trusted_up_to))
-    return msgspec.structs.replace(ended, last_size=trusted_up_to, last_root=root.hex())
+    size = trusted_up_to or _witnessed(log, folder)
+    found = _size_of(log.checkpoint_at(size)) if size <= log.size() else -1
+    if found != size:
+        expected = f"a size up to {log.size()} that a checkpoint was signed for"
+        raise _refused(expected, f"{size}; the one before it is {found}")
+    root = log.prove(lambda chain: chain.tree.root(size))
+    return msgspec.structs.replace(ended, last_size=size, last_root=root.hex())
+
+
+def _witnessed(log: Log[World], folder: Path) -> int:
+    """The size of the newest checkpoint that a quorum of the folder's witnesses cosigned."""
+    policy = read_policy(folder)
+    keys = [witness.key for witness in policy.witnesses.values()]
+    size = log.size() if keys else 0
+    while size > 0:
+        note = log.checkpoint_at(size)
+        size = _size_of(note)
+        signed = {c.key for c in cosignatures(log.cosigned(size), keys)} if note else set()
+        if signed and policy.satisfied(signed):
+            return size
+        size -= 1
+    raise _refused("--trusted-up-to SIZE, or a checkpoint that witnesses cosigned", "neither")
+
+
+def _size_of(note: str) -> int:
+    """The size in a stored checkpoint, 0 for none."""
+    return parse_checkpoint(split_note(note)[0]).size if note else 0
 
 
 def _sound(log: Log[World]) -> None:

@@ -65,8 +65,11 @@ def from_mirror(folder: Path, mirror: Path) -> Plain:
     }
 
 
-def draft_discontinuity(folder: Path) -> bytes:
+def draft_discontinuity(folder: Path, lost_up_to: int = 0) -> bytes:
     """The payload of a root under which the log goes on without the lost leaves.
+
+    `lost_up_to` is a size that somebody else saw signed, such as a witness; 0 when only the last
+    checkpoint tells.
 
     Raises `Refused("journal.epoch.input")` when nothing is lost.
     """
@@ -75,11 +78,11 @@ def draft_discontinuity(folder: Path) -> bytes:
     ended, new = next_keys(folder, settings, keys)
     with looked_at(folder, _LATE) as log:
         last = reader_of(keys, checkpoint_path(folder, settings)).last()
-        _lost(last, log.size())
+        _lost(last, log.size(), lost_up_to)
         return draft_of(log, folder, (*keys[:-1], ended, new))
 
 
-def open_discontinuity(folder: Path, content: bytes) -> Plain:
+def open_discontinuity(folder: Path, content: bytes, lost_up_to: int = 0) -> Plain:
     """Go on under the next epoch's key; its first entry says which leaves are lost."""
     settings = load_settings(folder)
     keys = kept_keys(folder, settings.installation)
@@ -91,7 +94,7 @@ def open_discontinuity(folder: Path, content: bytes) -> Plain:
         if log.alarm is not None:
             raise log.alarm
         opened = log.read(lambda w: w.log.lost[-1:] if w.log.key == new.vkey else [])
-        first, end = opened[0] if opened else _lost(last, log.size())
+        first, end = opened[0] if opened else _lost(last, log.size(), lost_up_to)
         opening = f.EpochOpened(
             epoch=epoch_of(new),
             key=new.vkey,
@@ -127,14 +130,16 @@ def _last_of(
     return reader_of(keys, kept).last(), kept.read_text("utf-8")
 
 
-def _lost(last: Checkpoint | None, size: int) -> tuple[int, int]:
+def _lost(last: Checkpoint | None, size: int, lost_up_to: int) -> tuple[int, int]:
     """The range of leaves that were signed and are not there."""
-    if last is None or last.size <= size:
+    end = max(lost_up_to, last.size if last is not None else 0)
+    if end <= size:
         raise Refused(
             "journal.epoch.input",
             "the log's next epoch",
             expected=f"a last checkpoint of more than the {size} leaves that are there",
-            found="none" if last is None else f"one of {last.size}",
-            remedy="nothing is lost as far as can be seen here: start the server",
+            found=f"one of {end}" if end else "none",
+            remedy="nothing is lost as far as can be seen here; when a witness says otherwise, add "
+            "--lost-up-to with its size",
         )
-    return size, last.size
+    return size, end

@@ -83,7 +83,7 @@ def draft_of(
 ) -> bytes:
     """The payload of the next root, with these keys of the log."""
     content, name = log.read(lambda w: (newest_root(folder, w), w.people.installation))
-    policy = _policy(folder)
+    policy = read_policy(folder)
     before = read_root(content) if content else None
     first_ms = log.entries(0, 1)[0].time_ms
     signers = log.read(_founders)
@@ -130,7 +130,7 @@ def _logs(keys: Sequence[KeptKey], before: Root | None, first_ms: int) -> tuple[
     return tuple(found)
 
 
-def _policy(folder: Path) -> TrustPolicy:
+def read_policy(folder: Path) -> TrustPolicy:
     """The folder's witness.policy; one without witnesses when there is none."""
     try:
         text = (folder / _POLICY).read_text("utf-8")

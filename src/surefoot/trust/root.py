@@ -253,8 +253,8 @@ def check(root: Root) -> None:
     cosigners = (*root.witnesses, *root.auditors)
     _names(entry.name for entry in cosigners)
     _distinct("cosigner's name", [entry.name for entry in cosigners])
-    anchors = [_cosigner(log.anchor) for log in root.logs if log.anchor]
-    _distinct("cosigner key", [_cosigner(entry.vkey) for entry in cosigners] + anchors)
+    anchors = {_cosigner(log.anchor) for log in root.logs if log.anchor}
+    _distinct("cosigner key", [*(_cosigner(entry.vkey) for entry in cosigners), *anchors])
     _distinct("release key", [_person(entry.key) for entry in root.release_keys])
     times = [(log.from_ms, log.until_ms) for log in root.logs]
     times += [(entry.from_ms, entry.until_ms) for entry in cosigners]

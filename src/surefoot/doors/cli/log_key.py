@@ -50,9 +50,13 @@ def recover(options: argparse.Namespace) -> None:
         made = recovery.from_mirror(folder, Path(options.mirror))
         _tell(options, made, "start the server, then: surefoot journal verify")
     elif options.draft:
-        root.write_draft(options, options.draft, recovery.draft_discontinuity(folder))
+        root.write_draft(
+            options, options.draft, recovery.draft_discontinuity(folder, options.lost_up_to)
+        )
     elif options.root:
-        made = recovery.open_discontinuity(folder, files.read(Path(options.root)))
+        made = recovery.open_discontinuity(
+            folder, files.read(Path(options.root)), options.lost_up_to
+        )
         _tell(options, made, "give everybody the new root.json, and say what is lost and why")
     else:
         raise _refused("--draft FILE, then --root FILE with what was signed", "neither")

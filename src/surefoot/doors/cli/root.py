@@ -70,7 +70,8 @@ def sign(options: argparse.Namespace) -> None:
     if options.output == "json":
         show.as_json({"file": options.file, "signed_by": have, "threshold": root.threshold})
         return
-    show.line(f"\nsigned by {', '.join(have)}; {root.threshold} are needed")
+    show.line()
+    show.line(f"signed by {', '.join(have)}; {root.threshold} are needed")
     if len(have) >= root.threshold:
         show.line(f"publish it: surefoot root accept {options.file}")
 
@@ -86,7 +87,8 @@ def show_root(options: argparse.Namespace) -> None:
     _page(root)
     have = _signers(root, content) if sealed else []
     whole = "whole" if len(have) >= root.threshold else "NOT ENOUGH"
-    show.line(f"\nsigned by {', '.join(have) or 'nobody'}: {whole}, {root.threshold} are needed")
+    show.line()
+    show.line(f"signed by {', '.join(have) or 'nobody'}: {whole}, {root.threshold} are needed")
 
 
 def accept(options: argparse.Namespace) -> None:
@@ -111,7 +113,8 @@ def get(options: argparse.Namespace) -> None:
         return
     _page(root)
     if options.out:
-        show.line(f"\nwritten to {options.out}; pin it once its digest was compared by another way")
+        show.line()
+        show.line(f"written to {options.out}; pin it once its digest was compared by another way")
         show.line(str(answer["digest"]))
 
 
