@@ -10,7 +10,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,42 +22,46 @@ from hypothesis import strategies as st
 from surefoot.journal.tiles import export
 from surefoot.journal.verify import verify_export
 from surefoot.testing.manipulations import Case
-from surefoot.testing.manipulations_more import CASES
-from surefoot.testing.manipulations_page import found_by_proof, page
-from surefoot.testing.proof_scene import RELEASES, VKEY, Scene
+from surefoot.testing.manipulations_page import CASES, found_by_proof, page
+from surefoot.testing.proof_scene import ANN, BOB, CID, RELEASES, VKEY, Scene, moment
+from surefoot.testing.root_scene import FIRST, NOW_MS, SECOND, RootScene, sealed
 from surefoot.trust import canonical
+from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import text_of_time
 from surefoot.trust.proof import NotProved, Proved, verify
+from surefoot.trust.root import BadRoot, follow_all, read_root
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "tools" / "surefoot_verify.py"
+REPLAY_FILE = FILE.with_name("surefoot_replay.py")
 PAGE = ROOT / "docs" / "explanation" / "manipulations.md"
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The journals and honest bundles."""
-    made = Scene(tmp_path_factory.mktemp("scene"))
+    made = RootScene(tmp_path_factory.mktemp("scene"))
     yield made
     made.close()
 
 
-def loaded() -> ModuleType:
-    """The single file as a module, for the many cases of a property."""
-    spec = importlib.util.spec_from_file_location("surefoot_verify_file", FILE)
+def loaded(name: str) -> ModuleType:
+    """A program of `tools` as a module, for the many cases of a property."""
+    spec = importlib.util.spec_from_file_location(name, FILE.with_name(f"{name}.py"))
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-SINGLE = loaded()
+SINGLE = loaded("surefoot_verify")
+REPLAY = loaded("surefoot_replay")
 
 
-def run_file(*words: str) -> subprocess.CompletedProcess[str]:
+def run_file(*words: str, file: Path = FILE) -> subprocess.CompletedProcess[str]:
     """The single file as its own process, isolated: no environment, no user's packages."""
     return subprocess.run(
-        [sys.executable, "-I", str(FILE), *words],
+        [sys.executable, "-I" if file == FILE else "-Es", str(file), *words],
         capture_output=True,
         text=True,
         env={"PATH": "/usr/bin:/bin"},
@@ -66,18 +70,25 @@ def run_file(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def by_package(content: bytes) -> dict[str, Any] | None:
+def by_package(content: bytes, roots: Sequence[bytes] = ()) -> dict[str, Any] | None:
     try:
-        return record(verify(content, VKEY))
-    except NotProved:
+        trust = follow_all(read_root(roots[0]), roots[1:]) if roots else VKEY
+        return record(verify(content, trust, NOW_MS))
+    except (NotProved, BadRoot):
         return None
 
 
-def by_file(content: bytes) -> dict[str, Any] | None:
+def by_file(content: bytes, roots: Sequence[bytes] = ()) -> dict[str, Any] | None:
     try:
-        shown: dict[str, Any] = SINGLE.verify_bundle(content, VKEY)
-    except SINGLE.NotShown:
+        trust: Any = VKEY
+        for number, root in enumerate(roots):
+            newer = SINGLE.Root(root)
+            trust = trust.follow(newer) if number else newer
+        shown: dict[str, Any] = SINGLE.verify_bundle(content, trust, NOW_MS // 1000)
+    except SINGLE.FAULTS:
         return None
+    for backing in shown["backing"]:
+        del backing["whole"]
     return shown
 
 
@@ -97,10 +108,23 @@ def record(proved: Proved) -> dict[str, Any]:
         "state": entry.state if entry else "",
         "content": canonical.encode(proved.state).decode() if proved.state is not None else "",
         **{name: text_of_time(edge.time_ms) if edge else "" for name, edge in sides.items()},
-        "sizes": [edge.size for edge in sides.values() if edge],
+        "size": [edge.size for edge in sides.values() if edge],
+        "backing": [
+            {
+                "log_key": edge.log_key,
+                "witnessed_s": edge.witnessed_s,
+                "witnesses": list(edge.witnesses),
+                "auditors": list(edge.auditors),
+                "anchored": edge.anchored,
+            }
+            for edge in sides.values()
+            if edge
+        ],
+        "evidence": sum(len(shown.digests) for shown in proved.evidence),
         "changes": proved.changes,
         "key": proved.key,
         "pinned": proved.pinned,
+        "root_version": proved.root_version,
     }
 
 
@@ -131,21 +155,53 @@ def test_there_are_at_least_thirty_with_different_titles() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_every_manipulation_is_rejected_by_both(case: Case, scene: Scene) -> None:
     content = case.made(scene)
-    assert content != scene.bundles[case.of]
+    assert case.roots is not None or content != scene.bundles[case.of]
     assert found_by_proof(case, scene)
-    assert by_file(content) is None
+    assert by_file(content, case.roots(scene) if case.roots else ()) is None
+
+
+HONEST = [sealed(FIRST)]
+
+
+@pytest.mark.parametrize("name", ["witnessed", "witnessed newest", "witnessed never", "evidence"])
+def test_both_say_the_same_of_who_stands_behind_an_honest_bundle(name: str, scene: Scene) -> None:
+    content = scene.bundles[name]
+    for roots in (HONEST, [*HONEST, sealed(SECOND, ANN, BOB, CID)]):
+        found = by_package(content, roots)
+        assert found is not None and found == by_file(content, roots)
+        assert found["root_version"] == len(roots)
+
+
+def test_what_stands_behind_the_honest_bundles(scene: Scene) -> None:
+    root = read_root(HONEST[0])
+    proved = verify(scene.bundles["witnessed"], root, NOW_MS)
+    assert proved.backed_by == "witnesses and auditor"
+    assert proved.before is not None and proved.after is not None
+    assert proved.before.witnessed_s * 1000 == moment("09:50:10")
+    assert proved.after.witnesses == ("w1", "w2") and proved.after.anchored
+    assert verify(scene.bundles["witnessed newest"], root, NOW_MS).backed_by == "witnesses"
+    assert verify(scene.bundles["witnessed"], VKEY).backed_by == "log"
+    people, approval = verify(scene.bundles["evidence"], root).evidence
+    assert (people.signed_by, approval.signed_by, approval.enrolled) == ("", "bob", True)
 
 
 def test_the_single_file_as_a_process_rejects_them_too(scene: Scene, tmp_path: Path) -> None:
-    names = []
+    groups: dict[tuple[str, ...], list[str]] = {}
     for number, case in enumerate(CASES):
-        names.append(tmp_path / f"{number}.json")
-        names[-1].write_bytes(case.made(scene))
-    done = run_file(*map(str, names), "--log-key", VKEY, "--json")
-    assert done.returncode == 5, done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(CASES)
-    assert all(list(answer) == ["error"] for answer in answers)
+        pinned = ["--log-key", VKEY]
+        for place, root in enumerate(case.roots(scene) if case.roots else ()):
+            file = tmp_path / f"{digest_of(root)[7:]}.root"
+            file.write_bytes(root)
+            pinned = [*(pinned if place else []), "--root", str(file)]
+        bundle = tmp_path / f"{number}.json"
+        bundle.write_bytes(case.made(scene))
+        groups.setdefault(tuple(pinned), []).append(str(bundle))
+    for words, names in groups.items():
+        done = run_file(*names, *words, "--json")
+        assert done.returncode == 5, done.stderr
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(answers) == len(names)
+        assert all(list(answer) == ["error"] for answer in answers)
 
 
 def test_the_process_shows_honest_bundles_and_says_whose_key_it_was(
@@ -156,12 +212,19 @@ def test_the_process_shows_honest_bundles_and_says_whose_key_it_was(
     done = run_file(str(file), "--log-key", VKEY)
     assert (done.returncode, done.stderr) == (0, "")
     assert "the state of env/production at 2026-11-17T09:45:00.000Z was sha256:" in done.stdout
-    assert "you pinned it" in done.stdout and "self-timestamped" in done.stdout
+    assert "by a key you pinned" in done.stdout and "self-timestamped" in done.stdout
     unpinned = run_file(str(file))
     assert unpinned.returncode == 3
     assert "NOT PINNED" in unpinned.stdout
     file.write_bytes(scene.bundles["stranger"])
     assert run_file(str(file), "--log-key", VKEY).returncode == 5
+    root = tmp_path / "root.json"
+    root.write_bytes(HONEST[0])
+    file.write_bytes(scene.bundles["witnessed"])
+    witnessed = run_file(str(file), "--root", str(root))
+    assert (witnessed.returncode, witnessed.stderr) == (0, "")
+    assert "between witnesses: 2026-11-17T09:50:10.000Z" in witnessed.stdout
+    assert "audited" in witnessed.stdout
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -207,7 +270,8 @@ def test_both_agree_on_whatever_is_done_to_a_bundle(scene: Scene, data: st.DataO
         else:
             inside[path[-1]] = changed(inside[path[-1]], data.draw)
     content = json.dumps(bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert by_package(content) == by_file(content)
+    roots = data.draw(st.sampled_from([(), HONEST]))
+    assert by_package(content, roots) == by_file(content, roots)
 
 
 @settings(max_examples=200, deadline=None)
@@ -235,7 +299,7 @@ def edit_leaf(scene: Scene, folder: Path) -> None:
 
 def swap_leaves(scene: Scene, folder: Path) -> None:
     file = bundle_of(folder)
-    leaves = SINGLE.leaves_of(folder, scene.true.log.size())
+    leaves = REPLAY.leaves_of(folder, scene.true.log.size())
     leaves[1], leaves[2] = leaves[2], leaves[1]
     file.write_bytes(b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves))
 
@@ -281,7 +345,9 @@ EXPORTS = (
 def test_both_verify_an_honest_export(scene: Scene, tmp_path: Path) -> None:
     folder = exported(scene, tmp_path / "export")
     report = verify_export(folder, VKEY)
-    done = run_file("--full", str(folder), "--log-key", VKEY, "--json")
+    done = run_file(
+        str(folder), "--log-key", VKEY, "--json", file=FILE.with_name("surefoot_replay.py")
+    )
     assert report.ok and done.returncode == 0, done.stdout
     shown = json.loads(done.stdout)
     assert (shown["size"], shown["root"]) == (report.size, report.root)
@@ -296,7 +362,7 @@ def test_both_reject_a_changed_export(
     manipulate(scene, folder)
     assert not verify_export(folder, VKEY).ok
     with pytest.raises(SINGLE.NotShown):
-        SINGLE.verify_export(folder, VKEY)
+        REPLAY.verify_export(folder, VKEY)
 
 
 def test_the_page_is_the_one_made_here(scene: Scene) -> None:

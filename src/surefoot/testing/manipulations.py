@@ -22,6 +22,7 @@ from surefoot.trust.note import Checkpoint
 Bundle = dict[str, Any]
 Naive = Callable[[list[Row]], list[Row]]
 Change = Callable[[Scene, Bundle], Bundle | bytes]
+Roots = Callable[[Scene], list[bytes]]
 
 CASES: list[Case] = []
 
@@ -29,13 +30,15 @@ CASES: list[Case] = []
 class Case(NamedTuple):
     """One manipulation of a bundle of the scene, and what it comes to on a naive chain.
 
-    Without `naive` such a table has nothing that could be checked.
+    Without `naive` such a table has nothing that could be checked. With `roots` the verifier has
+    pinned the first of them, and the others are given to it as newer ones; else it has the key.
     """
 
     title: str
     of: str
     change: Change
     naive: Naive | None
+    roots: Roots | None = None
 
     def made(self, scene: Scene) -> bytes:
         """The manipulated bundle."""
@@ -43,11 +46,13 @@ class Case(NamedTuple):
         return bundle if isinstance(bundle, bytes) else canonical.encode(bundle)
 
 
-def case(title: str, of: str, naive: Naive | None = None) -> Callable[[Change], Change]:
+def case(
+    title: str, of: str, naive: Naive | None = None, roots: Roots | None = None
+) -> Callable[[Change], Change]:
     """Register a manipulation."""
 
     def register(change: Change) -> Change:
-        CASES.append(Case(title, of, change, naive))
+        CASES.append(Case(title, of, change, naive, roots))
         return change
 
     return register

@@ -11,39 +11,55 @@ import tempfile
 from pathlib import Path
 
 from surefoot.testing.manipulations import Case
-from surefoot.testing.manipulations_more import CASES
+from surefoot.testing.manipulations_more import CASES as _MORE
+from surefoot.testing.manipulations_root import CASES
 from surefoot.testing.naive_chain import chained, holds
 from surefoot.testing.proof_scene import VKEY, Scene
+from surefoot.testing.root_scene import NOW_MS, RootScene
+from surefoot.trust.backing import Trust
 from surefoot.trust.proof import NotProved, verify
+from surefoot.trust.root import BadRoot, follow_all, read_root
 
 _HEAD = """# What an adversary can do to a proof, and what finds it
 
 Somebody has the database, a [proof bundle](../formats/proof.md) and other honest bundles, but not
-the log's key; in the three cases of a fork or a restored backup the log itself signed two
-histories. Each row is one thing done to a bundle. It is carried out in
+the log's key; in the cases of a fork or a restored backup the log itself signed two histories, and
+in those of a stolen key somebody else did. In the cases with a root or with witnesses, the verifier
+has pinned a [root.json](../formats/root.md) that asks for two of three witnesses; in the others it
+has the log's key alone. Each row is one thing done. It is carried out in
 `tests/journal/manipulation_test.py`; the package and the single file `tools/surefoot_verify.py`
 both reject every one of them. This page is made from those cases.
 
 The last column is the same act on a naive hash chain, the audit table in which each row holds the
 hash of the row before. Links need no key: where it helps the adversary, they are computed again.
 *Missed* means that its verifier is content. *Nothing to check* means that such a table has no such
-thing: no signature, no tree, no proof of absence, no time but its own.
+thing: no signature, no tree, no proof of absence, no witness, no time but its own.
 """
 _TAIL = """
-What no bundle shows: that the log's owner put the right heads into the map, and that the server's
-clock was right. The former is found by verifying a whole export, which reads every entry:
-`surefoot journal verify --offline DIR`, or `surefoot_verify.py --full DIR`. The latter needs a
-witness, which this version does not have: the log is self-timestamped.
+What no bundle shows, unless an auditor has cosigned it: that the log's owner put the right heads
+into the map. Verifying a whole export, which reads every entry, shows it:
+`surefoot journal verify --offline DIR`, or `tools/surefoot_replay.py DIR`. Without witnesses the
+log is self-timestamped: nothing shows that the server's clock was right.
 """
 
 
 def found_by_proof(case: Case, scene: Scene) -> str:
     """The code with which the package's verifier rejects the bundle; empty when it does not."""
     try:
-        verify(case.made(scene), VKEY)
+        verify(case.made(scene), trust_of(case, scene), NOW_MS)
     except NotProved as error:
         return error.code
+    except BadRoot:
+        return "root refused"
     return ""
+
+
+def trust_of(case: Case, scene: Scene) -> Trust:
+    """What the verifier has pinned. Raises `BadRoot`."""
+    if case.roots is None:
+        return VKEY
+    first, *newer = case.roots(scene)
+    return follow_all(read_root(first), newer)
 
 
 def found_by_chain(case: Case, scene: Scene) -> str:
@@ -58,6 +74,7 @@ def found_by_chain(case: Case, scene: Scene) -> str:
 
 def page(scene: Scene) -> str:
     """The whole page."""
+    assert CASES is _MORE
     rows = [
         f"| {number} | {case.title} | `{found_by_proof(case, scene)}` "
         f"| {found_by_chain(case, scene)} |"
@@ -76,7 +93,7 @@ def page(scene: Scene) -> str:
 def main() -> int:
     """Write the page to the named file."""
     with tempfile.TemporaryDirectory() as folder:
-        scene = Scene(Path(folder))
+        scene = RootScene(Path(folder))
         Path(sys.argv[1]).write_text(page(scene), encoding="utf-8")
         scene.close()
     return 0

@@ -15,10 +15,15 @@ from surefoot.journal.log import Log
 from surefoot.journal.proof import Prover
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import KEY
+from surefoot.trust import canonical, envelope, keys
+from surefoot.trust.bundle import joined
+from surefoot.trust.digest import Digest, digest_of
 from surefoot.trust.entry import Actor, Draft, Entry, Plain, time_of_text
+from surefoot.trust.evidence import APPROVAL_TYPE
 from surefoot.trust.note import SignerKey
 
 VKEY = KEY.verifier.text()
+ANN, BOB, CID = (keys.private_key(bytes([n]) * 32) for n in (1, 2, 3))
 OTHER = SignerKey("other.example/journal", b"another seed of thirty-two bytes")
 TOOL = "surefoot 0"
 RELEASES = tuple(f"sha256:{digit * 64}" for digit in "123")
@@ -43,18 +48,30 @@ def running(place: int) -> Plain:
     return {"release": release, "release_version": version, "components": parts}
 
 
+def approval(deployment: int) -> bytes:
+    """bob's own signature under the plan of a deployment, in its envelope."""
+    said: Plain = {"deployment": deployment, "environment": "production", "verdict": "approve"}
+    return envelope.seal(APPROVAL_TYPE, canonical.encode({**said, "plan": RELEASES[0]}), [BOB])
+
+
+def _approved(deployment: int) -> Plain:
+    said: Plain = {"deployment": deployment, "environment": "production", "verdict": "approve"}
+    key, digest = BOB.public.fingerprint, digest_of(approval(deployment))
+    return {**said, "plan": RELEASES[0], "person": "bob", "key": key, "envelope": digest}
+
+
 _PREFIX: tuple[_Batch, ...] = (
     (
         "09:00:00",
         "ann",
         (
-            ("people", "PersonEnrolled", {"ann": "author", "bob": "approver"}),
+            ("people", "PersonEnrolled", {"person": "bob", "key": BOB.public.line()}),
             ("env/production", "EnvironmentDeclared", {"name": "production"}),
             ("env/staging", "EnvironmentDeclared", {"name": "staging"}),
         ),
     ),
     ("09:10:00", "ann", (("deployment/1", "DeploymentRequested", {"plan": "one"}),)),
-    ("09:12:00", "bob", (("deployment/1", "ApprovalGiven", {"approver": "bob"}),)),
+    ("09:12:00", "bob", (("deployment/1", "ApprovalGiven", _approved(1)),)),
     ("09:15:00", "runner", (("env/production", "SettingsChanged", running(0)),)),
     ("09:30:00", "runner", (("env/staging", "SettingsChanged", running(1)),)),
     ("09:40:00", "", ()),
@@ -72,6 +89,7 @@ _TAIL: tuple[_Batch, ...] = (
         ),
     ),
     ("10:10:00", "ann", (("deployment/2", "DeploymentRequested", {"plan": "two"}),)),
+    ("10:12:00", "bob", (("deployment/2", "ApprovalGiven", _approved(2)),)),
     ("10:20:00", "runner", (("env/staging", "SettingsChanged", running(2)),)),
     ("10:30:00", "", ()),
 )
@@ -115,11 +133,26 @@ class Written:
 
     def _write(self, text: str, actor: str, entries: Sequence[tuple[str, str, Plain]]) -> None:
         self._now = moment(text)
-        drafts = [Draft(stream=s, kind=k, body=body) for s, k, body in entries]
+        drafts = [
+            Draft(
+                stream=s,
+                kind=k,
+                body=b,
+                evidence=tuple(Digest(str(v)) for v in [b.get("envelope")] if v),
+            )
+            for s, k, b in entries
+        ]
         if drafts:
             self.log.transact(lambda world: drafts, _ACTORS[actor], f"request {text}")
         else:
             self.log.heartbeat()
+
+    def exhibit(self, stream: str, n: int, size: int, texts: Sequence[bytes]) -> Plain:
+        """The stream's n-th entry, proved in the tree of that size, beside these texts."""
+        entry = self.log.stream_entries(stream, n, 1)[0]
+        proof = self.log.prove(lambda chain: chain.tree.inclusion(entry.index, size))
+        shown: Plain = {"i": entry.index, "raw": entry.raw.decode(), "proof": joined(proof)}
+        return {**shown, "texts": [text.decode() for text in texts]}
 
     def entries(self, stream: str) -> list[str]:
         """The stream's entries, as a home-made audit table would keep them."""

@@ -21,6 +21,7 @@ from surefoot.trust.heads import Answer, Head, Place
 FORMAT = "surefoot-proof/1"
 BYTES_MAX = 16 * 1024 * 1024
 CHAIN_MAX = 10_000
+EXHIBITS_MAX = 100
 
 _HASHES_MAX = 64
 _LEAF_BYTES_MAX = 512
@@ -31,7 +32,7 @@ _INTEGER_MAX = 2**53 - 1
 
 _NEIGHBOURS = ("below", "above")
 _ALWAYS = frozenset(["format", "tool", "stream", "keys", "chain"])
-_SIDES = frozenset(["before", "after", "consistency"])
+_SIDES = frozenset(["before", "after", "consistency", "evidence"])
 _STATE = frozenset(["at"])
 _NEVER = frozenset(["from", "until", "release", "states"])
 
@@ -68,6 +69,15 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     proof: tuple[bytes, ...] | None
 
 
+class Exhibit(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of any stream, proved in the last tree, with texts whose digests it names."""
+
+    i: int
+    raw: bytes
+    proof: tuple[bytes, ...]
+    texts: tuple[bytes, ...]
+
+
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """A bundle whose form is right. `release` is empty for a claim about a state.
 
@@ -85,6 +95,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     consistency: tuple[bytes, ...] | None
     chain: tuple[Link, ...]
     states: tuple[bytes, ...]
+    evidence: tuple[Exhibit, ...]
 
 
 def read(content: bytes) -> Bundle:
@@ -132,6 +143,9 @@ def _bundle(fields: Plain, *, never: bool) -> Bundle:
         consistency=None if consistency is None else _hashes(consistency, "consistency"),
         chain=tuple(_link(link) for link in chain),
         states=tuple(_text(state, "state", BYTES_MAX).encode() for state in states),
+        evidence=tuple(
+            _exhibit(e) for e in _list(fields.get("evidence", []), "evidence", EXHIBITS_MAX)
+        ),
     )
 
 
@@ -195,6 +209,18 @@ def _link(value: object) -> Link:
     )
 
 
+def _exhibit(value: object) -> Exhibit:
+    fields = _object(value, "evidence")
+    _members(fields, "evidence", frozenset(["i", "raw", "proof", "texts"]))
+    texts = _list(fields["texts"], "evidence", EXHIBITS_MAX)
+    return Exhibit(
+        i=_number(fields["i"], "evidence"),
+        raw=_text(fields["raw"], "evidence", 16 * 1024).encode(),
+        proof=_hashes(fields["proof"], "evidence proof"),
+        texts=tuple(_text(text, "evidence", BYTES_MAX).encode() for text in texts),
+    )
+
+
 def _listed(value: object) -> list[object]:
     return [] if value is None else [value]
 
@@ -205,9 +231,9 @@ def _object(value: object, subject: str) -> Plain:
     return value
 
 
-def _list(value: object, subject: str) -> list[object]:
-    if not isinstance(value, list) or len(value) > CHAIN_MAX:
-        raise malformed(subject, f"a list of at most {CHAIN_MAX}", "something else")
+def _list(value: object, subject: str, count_max: int = CHAIN_MAX) -> list[object]:
+    if not isinstance(value, list) or len(value) > count_max:
+        raise malformed(subject, f"a list of at most {count_max}", "something else")
     return list(value)
 
 

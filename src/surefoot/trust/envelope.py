@@ -166,6 +166,22 @@ def open(
     return envelope.payload, frozenset(signed)
 
 
+def embedded_key(content: bytes, keyid: str) -> keys.PublicKey | None:
+    """The key of this fingerprint inside its own SSH signature; None: a bare signature holds none.
+
+    Raises `BadEnvelope` when the signature does not hold.
+    """
+    envelope = parse(content)
+    for entry in envelope.signatures:
+        if entry.keyid == keyid and entry.signature.startswith(sshsig.MAGIC):
+            message = pae(envelope.payload_type, envelope.payload)
+            try:
+                return sshsig.verify(entry.signature, message, NAMESPACE)
+            except sshsig.BadSignature as error:
+                raise BadEnvelope(str(error)) from None
+    return None
+
+
 def statement(
     subjects: Sequence[tuple[str, Digest]],
     predicate_type: str,

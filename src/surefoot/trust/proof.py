@@ -1,12 +1,13 @@
 """Verifies a proof bundle: what a stream's state was at a time, or that a release was never there.
 
 Keeps: nothing in the bundle is believed that does not follow from a checkpoint signed by the
-log's key. Each seal is the last leaf of its checkpoint and covers all before it; the head (or its
+log's key and, with a root, by the quorum that it asks for.
+Each seal is the last leaf of its checkpoint and covers all before it; the head (or its
 absence) is in the seal's heads map; the second tree begins with the first; between the two heads
 every entry is there, without a gap; the state is the one whose digest the entry carries. The time
-asked for lies between the two seals' times.
-Does not: show that the log's owner put the right heads into the map, or told the right time (there
-is no witness: the log is self-timestamped). Full verification of an export shows the former.
+asked for lies between the two seals' times and, with a quorum, between the witnesses'.
+Does not: show that the log's owner put the right heads into the map, unless an auditor signed, or
+told the right time, unless witnesses did. Full verification of an export shows the former.
 Source: docs/formats/proof.md.
 """
 
@@ -14,12 +15,15 @@ from __future__ import annotations
 
 import msgspec
 
-from surefoot.trust import canonical, merkle
+from surefoot.trust import canonical, evidence, merkle
+from surefoot.trust.backing import Backing, Trust, backing, key_of, opened
 from surefoot.trust.bundle import Bundle, Link, NotProved, Side, read
 from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import Entry, NotAnEntry, Plain, Seal, parse
 from surefoot.trust.heads import Place, leaf_of, verify_absent, verify_present
-from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
+from surefoot.trust.note import Checkpoint, VerifierKey
+from surefoot.trust.proved import Edge, Proved
+from surefoot.trust.root import Root
 
 __all__ = ["Edge", "NotProved", "Proved", "verify"]
 
@@ -27,57 +31,39 @@ _NEVER_STREAM = "env/"
 _NEVER_SCHEMA = 1
 
 
-class Edge(msgspec.Struct, frozen=True, kw_only=True):
-    """One end of the bracket: a signed tree (root in hex) and the time its seal says."""
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be verified, and with what."""
 
-    size: int
-    root: str
-    time_ms: int
-
-
-class Proved(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bundle shows. `entry` and `state` are None when the stream did not exist then.
-
-    `changes` counts the stream's entries between the two checkpoints. Without `after` the journal
-    had nothing later, and the time shown is the one of its newest seal. `pinned` says whether the
-    key was the caller's own; otherwise it is the bundle's, and nothing vouches for it. For a claim
-    about a release, `entry` and `state` are those in force at the end.
-    """
-
-    stream: str
-    from_ms: int
-    until_ms: int
-    release: str
-    entry: Entry | None
-    state: Plain | None
-    before: Edge | None
-    after: Edge | None
-    changes: int
-    key: str
-    pinned: bool
-    tool: str
+    bundle: Bundle
+    key: VerifierKey
+    trust: Trust
+    now_ms: int | None
 
 
 class _End(msgspec.Struct, frozen=True, kw_only=True):
-    """A side that holds: its checkpoint and seal."""
+    """A side that holds: its checkpoint and seal, and who stands behind them."""
 
     side: Side
     checkpoint: Checkpoint
     seal: Seal
+    backing: Backing
 
 
-def verify(content: bytes, key: str | None) -> Proved:
-    """Verify a bundle with the log's key that the caller pinned, or with the bundle's own (None).
+def verify(content: bytes, trust: Trust, now_ms: int | None = None) -> Proved:
+    """Verify a bundle with a root, with the log's key that was pinned, or with its own (None).
 
-    Raises `NotProved`, whatever the bytes are.
+    With `now_ms`, cosignatures that claim a later time are refused. Raises `NotProved`, whatever
+    the bytes are.
     """
     bundle = read(content)
-    verifier = _verifier(bundle, key)
-    before = _end(bundle, bundle.before, verifier, "checkpoint before") if bundle.before else None
-    after = _end(bundle, bundle.after, verifier, "checkpoint after") if bundle.after else None
+    asked = _Asked(bundle=bundle, key=key_of(trust, bundle.key), trust=trust, now_ms=now_ms)
+    before = _end(asked, bundle.before, "checkpoint before") if bundle.before else None
+    after = _end(asked, bundle.after, "checkpoint after") if bundle.after else None
     _check_bracket(bundle, before, after)
     _check_consistency(bundle, before, after)
+    _check_backing(bundle, before, after)
     entries = _chain(bundle, before, after)
+    shown = _evidence(bundle, after or before)
     last = _in_force(entries, bundle.until_ms)
     if bundle.release:
         state = _check_never(bundle, entries)
@@ -94,33 +80,19 @@ def verify(content: bytes, key: str | None) -> Proved:
         after=_edge(after),
         changes=len(entries) - (1 if before and before.side.head else 0),
         key=bundle.key,
-        pinned=key is not None,
+        pinned=trust is not None,
+        evidence=shown,
+        root_version=trust.version if isinstance(trust, Root) else 0,
         tool=bundle.tool,
     )
 
 
-def _verifier(bundle: Bundle, key: str | None) -> VerifierKey:
-    if key is not None and key != bundle.key:
-        raise NotProved("proof.key.differs", "log key", key[:120], bundle.key[:120])
-    try:
-        found = VerifierKey.parse(bundle.key)
-    except NotANote as error:
-        raise NotProved("proof.key.differs", "log key", "a key", str(error)) from None
-    if found.text() != bundle.key:
-        raise NotProved("proof.key.differs", "log key", found.text(), bundle.key[:120])
-    return found
-
-
-def _end(bundle: Bundle, side: Side, verifier: VerifierKey, subject: str) -> _End:
-    try:
-        checkpoint = open_checkpoint(side.checkpoint, verifier)
-    except NotANote as error:
-        expected = f"a signature by {verifier.text()}"
-        raise NotProved("proof.checkpoint.signature", subject, expected, str(error)) from None
-    if not 1 <= checkpoint.size < 2**53:
-        raise NotProved("proof.checkpoint.signature", subject, "a tree with leaves", "none")
-    end = _End(side=side, checkpoint=checkpoint, seal=_seal(side, checkpoint, subject))
-    _check_map(bundle, end, subject)
+def _end(asked: _Asked, side: Side, subject: str) -> _End:
+    signed = opened(side.checkpoint, asked.key, asked.trust, subject)
+    seal = _seal(side, signed.checkpoint, subject)
+    backed = backing(signed, asked.trust, seal.time_ms, asked.now_ms)
+    end = _End(side=side, checkpoint=signed.checkpoint, seal=seal, backing=backed)
+    _check_map(asked.bundle, end, subject)
     return end
 
 
@@ -198,6 +170,26 @@ def _check_consistency(bundle: Bundle, before: _End | None, after: _End | None) 
         raise _forked(f"a tree that begins with that of size {old.size}", "another tree")
 
 
+def _check_backing(bundle: Bundle, before: _End | None, after: _End | None) -> None:
+    """The time lies between the witnesses' too; and no thief's tree stands alone."""
+    last = after or before
+    for end in (before, after):
+        if end is None or end.backing.whole or end.backing.quorum_s:
+            continue
+        if end is last or last is None or not last.backing.whole:
+            expected = "a later tree that it is the beginning of, or witnesses"
+            found = f"{end.checkpoint.size} leaves under a compromised key alone"
+            raise NotProved("proof.key.ended", "a checkpoint", expected, found)
+    if after is None or not after.backing.quorum_s:
+        return
+    if after.backing.quorum_s * 1000 <= bundle.until_ms:
+        found = f"second {after.backing.quorum_s}"
+        raise _outside("witnesses that signed the checkpoint after it later", found)
+    if before is not None and before.backing.quorum_s * 1000 > bundle.from_ms:
+        found = f"second {before.backing.quorum_s}"
+        raise _outside("witnesses that had signed the checkpoint before it by then", found)
+
+
 def _chain(bundle: Bundle, before: _End | None, after: _End | None) -> list[Entry]:
     """All entries from the head before (itself included) to the head after, each one checked."""
     first = before.side.head if before else None
@@ -262,6 +254,11 @@ def _check_included(link: Link, after: _End | None) -> None:
     leaf, tree = merkle.leaf_hash(link.raw), after.checkpoint
     if not merkle.verify_inclusion(leaf, link.i, tree.size, link.proof, tree.root):
         raise _gap(link.i, "an entry in the tree after", "no proof of it")
+
+
+def _evidence(bundle: Bundle, last: _End | None) -> tuple[evidence.Shown, ...]:
+    assert last is not None
+    return evidence.check(bundle.evidence, last.checkpoint.size, last.checkpoint.root)
 
 
 def _in_force(entries: list[Entry], time_ms: int) -> Entry | None:
@@ -329,8 +326,17 @@ def _releases(state: Plain) -> set[object]:
 def _edge(end: _End | None) -> Edge | None:
     if end is None:
         return None
-    tree = end.checkpoint
-    return Edge(size=tree.size, root=tree.root.hex(), time_ms=end.seal.time_ms)
+    tree, backed = end.checkpoint, end.backing
+    return Edge(
+        size=tree.size,
+        root=tree.root.hex(),
+        time_ms=end.seal.time_ms,
+        log_key=backed.log_key,
+        witnessed_s=backed.quorum_s,
+        witnesses=backed.witnesses,
+        auditors=backed.auditors,
+        anchored=backed.anchored,
+    )
 
 
 def _bad_seal(subject: str, expected: str, found: str) -> NotProved:

@@ -278,7 +278,7 @@ def test_a_proof_is_asked_for_and_verified_offline(home: Home) -> None:
     )
     shown = home.run("verify", "absent.json", "--log-key", key)
     assert shown.returncode == 0, shown.stderr
-    for words in ("there was no env/production at", "self-timestamped", "what this does not prove"):
+    for words in ("There was no env/production at", "self-timestamped", "what this does not prove"):
         assert words in shown.stdout
     assert "which you pinned" in shown.stdout
 

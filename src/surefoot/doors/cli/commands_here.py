@@ -87,9 +87,15 @@ HERE = (
     ),
     Command(
         "verify",
-        "verify a proof that somebody gave you, offline, with the log's key that you pinned",
+        "verify a proof that somebody gave you, offline, with the root or key that you pinned",
         (
             Word("file", "the proof; - is standard input"),
+            Word(
+                "--root",
+                "the root.json that you pinned; then newer ones that follow it",
+                many=True,
+                shown_as="FILE",
+            ),
             Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
         ),
         "proof:verify",

@@ -8,21 +8,22 @@ Does not: trust the server that a proof came from; it is verified here as a stra
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from surefoot.core.errors import Corrupt, Refused
-from surefoot.doors.cli import asking, files, show
+from surefoot.doors.cli import asking, files, proof_page
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.journal import key_of
+from surefoot.engine.clock import SystemClock
 from surefoot.trust import proof
+from surefoot.trust.backing import Trust
 from surefoot.trust.bundle import NotProved
-from surefoot.trust.entry import Plain, text_of_time
+from surefoot.trust.entry import Plain
+from surefoot.trust.root import BadRoot, follow_all, read_root
 
 _PROOF = "/environments/{name}/proof"
 _NEVER = "/environments/{name}/proof/never"
-_STATE_LINES_MAX = 60
 
 
 def show_environment(options: argparse.Namespace) -> None:
@@ -58,16 +59,16 @@ def never(options: argparse.Namespace) -> None:
 def verify(options: argparse.Namespace) -> None:
     """`verify`. Raises `Corrupt` when it is not proved, `Refused` when no key was pinned."""
     content = files.read(Path(options.file))
-    key = key_of(options.log_key) if options.log_key else None
-    proved = _proved(options.file, content, key)
-    _tell(options, proved, {})
-    if key is None:
+    trust = _trust(options)
+    proved = _proved(options.file, content, trust)
+    proof_page.tell(options, proved, {})
+    if trust is None:
         raise Refused(
             "proof.key.unpinned",
             f"proof {options.file}",
-            expected="--log-key VKEY, the log's key that you pinned",
+            expected="--root FILE or --log-key VKEY, the root or the log's key that you pinned",
             found=f"only the key inside it, {proved.key}",
-            remedy="get the key from the log's owner or an auditor, then verify again",
+            remedy="get root.json from the log's owner or an auditor, then verify again",
         )
 
 
@@ -76,16 +77,42 @@ def _written(options: argparse.Namespace, path: str, values: Plain, file: str) -
     content = str(answer["bundle"]).encode()
     proved = _proved(file, content, None)
     files.write_new(Path(file), content)
-    _tell(options, proved, {"file": file, "bytes": len(content)})
+    proof_page.tell(options, proved, {"file": file, "bytes": len(content)})
 
 
 def _sent(values: Plain) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != ""}
 
 
-def _proved(name: str, content: bytes, key: str | None) -> proof.Proved:
+def _trust(options: argparse.Namespace) -> Trust:
+    """What was pinned: roots that follow each other, a key, or nothing."""
+    if options.root and options.log_key:
+        raise Refused(
+            "request.argument.input",
+            "arguments --root and --log-key",
+            expected="one of them",
+            found="both",
+            remedy="pin a root; it names the log's keys",
+        )
+    if not options.root:
+        return key_of(options.log_key) if options.log_key else None
+    names = [Path(name) for name in options.root]
     try:
-        return proof.verify(content, key)
+        first, *newer = (files.read(name) for name in names)
+        return follow_all(read_root(first), newer)
+    except BadRoot as error:
+        raise Refused(
+            "root.file.input",
+            f"root {', '.join(map(str, names))}",
+            expected="a root signed by its threshold, and newer ones that follow it",
+            found=str(error)[:300],
+            remedy="ask the log's owner for every version since the one that you pinned",
+        ) from None
+
+
+def _proved(name: str, content: bytes, trust: Trust) -> proof.Proved:
+    try:
+        return proof.verify(content, trust, SystemClock().now_ms())
     except NotProved as error:
         raise Corrupt(
             error.code,
@@ -94,106 +121,3 @@ def _proved(name: str, content: bytes, key: str | None) -> proof.Proved:
             found=error.found,
             remedy="do not believe it; ask for it again, and compare with others who hold one",
         ) from None
-
-
-def _tell(options: argparse.Namespace, proved: proof.Proved, more: Plain) -> None:
-    if options.output == "json":
-        show.as_json({**_record(proved), **more})
-        return
-    show.fields([("file", more.get("file")), ("bytes", more.get("bytes"))])
-    show.fields([("what", _what(proved)), *_when(proved)])
-    show.heading("\nhow we know")
-    for line in _how(proved):
-        show.line(f"- {line}")
-    show.heading("\nwhat this does not prove")
-    for line in _not(proved):
-        show.line(f"- {line}")
-    if proved.state is not None:
-        show.heading("\nthe state")
-        lines = list(_flat("", proved.state))
-        show.fields(lines[:_STATE_LINES_MAX])
-        if len(lines) > _STATE_LINES_MAX:
-            show.line(f"and {len(lines) - _STATE_LINES_MAX} more; see them with -o json")
-
-
-def _what(proved: proof.Proved) -> str:
-    end = text_of_time(proved.until_ms)
-    if proved.release:
-        start = text_of_time(proved.from_ms)
-        return f"{proved.release} was never in {proved.stream} from {start} to {end}"
-    if proved.entry is None:
-        return f"there was no {proved.stream} at {end}"
-    return f"at {end}, {proved.stream} was as shown below, {proved.entry.state}"
-
-
-def _when(proved: proof.Proved) -> list[tuple[str, str]]:
-    entry, before, after = proved.entry, proved.before, proved.after
-    start = text_of_time(before.time_ms) if before else "the journal's beginning"
-    end = text_of_time(after.time_ms) if after else "open: the journal had nothing later"
-    rows = [("between", f"{start} and {end}, by the server's clock (self-timestamped)")]
-    if entry is not None:
-        who = f"{entry.actor.type} {entry.actor.id} ({entry.actor.auth})"
-        rows.append(("in force since", f"{text_of_time(entry.time_ms)}, entry {entry.index}"))
-        rows.append(("written by", f"{who}, {entry.kind}"))
-        rows.append(("reason", entry.reason))
-    pinned = "which you pinned" if proved.pinned else "NOT PINNED: it came with the proof itself"
-    return [*rows, ("backed by", f"log key {proved.key}, {pinned}")]
-
-
-def _how(proved: proof.Proved) -> Iterator[str]:
-    edges = [edge for edge in (proved.before, proved.after) if edge]
-    for edge in edges:
-        yield f"a signed checkpoint of {edge.size} leaves, root {edge.root}"
-    if len(edges) == 2:
-        yield "the later tree begins with the earlier one (consistency proof)"
-    yield "each seal is its tree's last leaf, and its map names the newest entry of every stream"
-    if proved.changes:
-        yield f"all {proved.changes} entries of {proved.stream} between them, without a gap"
-    elif len(edges) == 2:
-        yield f"both maps say the same of {proved.stream}: nothing changed in between"
-    if proved.entry is not None:
-        yield "the state has the digest that its entry carries"
-
-
-def _not(proved: proof.Proved) -> Iterator[str]:
-    yield "that the server's clock was right: no witness signed these checkpoints"
-    yield "that the log put every entry into its map: only an export, read whole, shows that"
-    yield "that what ran was what is recorded: see drift in the state"
-    if proved.after is None:
-        yield "anything after the newest seal"
-    if proved.release:
-        yield "which version has that digest: its signed manifest says so"
-
-
-def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, member in value.items():
-            yield from _flat(f"{name}.{key}" if name else key, member)
-    else:
-        yield name, show.clean(value)
-
-
-def _record(proved: proof.Proved) -> Plain:
-    entry = proved.entry
-    record: Plain = {
-        "proved": True,
-        "stream": proved.stream,
-        "from": text_of_time(proved.from_ms),
-        "until": text_of_time(proved.until_ms),
-        "release": proved.release,
-        "exists": entry is not None,
-        "changes": proved.changes,
-        "key": proved.key,
-        "pinned": proved.pinned,
-        "witnesses": 0,
-        "tool": proved.tool,
-    }
-    for name, edge in (("before", proved.before), ("after", proved.after)):
-        if edge is not None:
-            time = text_of_time(edge.time_ms)
-            record[name] = {"size": edge.size, "root": edge.root, "time": time}
-    if entry is not None and proved.state is not None:
-        actor = f"{entry.actor.type} {entry.actor.id}"
-        record |= {"entry": entry.index, "since": text_of_time(entry.time_ms), "actor": actor}
-        record |= {"digest": entry.state, "state": proved.state}
-    return record
