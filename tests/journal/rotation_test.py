@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,19 +11,26 @@ import pytest
 from surefoot.core.errors import Corrupt
 from surefoot.journal.checkpoint import CheckpointFile, CheckpointSigner
 from surefoot.journal.log import Log
+from surefoot.journal.proof import Prover
 from surefoot.journal.tiles import export
 from surefoot.journal.verify import verify_export, verify_live
 from surefoot.store.database import Database
 from surefoot.testing.journal import ANN, CLOCK, KEY, TallyWorld, draft, open_log
+from surefoot.trust.bundle import NotProved
+from surefoot.trust.digest import digest_of
 from surefoot.trust.note import SignerKey, open_checkpoint
+from surefoot.trust.proof import verify
+from surefoot.trust.root import unsigned_root
 
 NEW = SignerKey(KEY.verifier.name, b"another seed of thirty-two bytes")
 EPOCH = SignerKey(f"{KEY.verifier.name}@2", b"the seed of the epoch after it..")
 VKEY = KEY.verifier.text()
 
 
-def opened(database: Database, signer: CheckpointFile) -> Log[TallyWorld]:
-    return Log(database, signer, TallyWorld, CLOCK.now_ms, free_bytes_min=1)
+def opened(
+    database: Database, signer: CheckpointFile, now_ms: Callable[[], int] = CLOCK.now_ms
+) -> Log[TallyWorld]:
+    return Log(database, signer, TallyWorld, now_ms, free_bytes_min=1)
 
 
 def write(log: Log[TallyWorld]) -> str:
@@ -70,6 +79,36 @@ def test_another_epoch_goes_on_with_the_same_tree(database: Database, checkpoint
     assert (found.origin, found.size) == (EPOCH.verifier.name, 4)
     assert log.prove(lambda chain: chain.tree.root(old.size)) == old.root
     assert opened(database, CheckpointSigner(EPOCH, checkpoint, [KEY.verifier])).alarm is None
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.parametrize("after", [NEW, EPOCH])
+def test_proofs_reach_across_the_change_of_a_key(
+    database: Database, checkpoint: Path, after: SignerKey, overlap: bool
+) -> None:
+    clock = itertools.count(1_790_000_000_000, 1000)
+    log = open_log(database, checkpoint, now_ms=lambda: next(clock))
+    write(log)
+    then = log.entries(0, 1)[0].time_ms
+    write(log)
+    beside = (KEY,) if overlap and after is NEW else ()
+    signer = CheckpointSigner(after, checkpoint, [KEY.verifier], lambda: beside)
+    log = opened(database, signer, lambda: next(clock))
+    write(log)
+    now = log.entries(4, 1)[0].time_ms
+    keys = f"{after.verifier.text()}\n{VKEY}"
+    prover = Prover(log, database, keys, "test")
+    assert verify(prover.state("env/dev", then), VKEY).entry is not None
+    present = verify(prover.state("env/dev", now + 1), after.verifier.text())
+    assert present.key == after.verifier.text()
+    across = prover.never("env/dev", then, now - 1, digest_of(b"release"))
+    root = unsigned_root([after.verifier, KEY.verifier])
+    assert verify(across, root).changes >= 1
+    if beside:
+        assert verify(across, VKEY).key == VKEY
+    else:
+        with pytest.raises(NotProved):
+            verify(across, after.verifier.text())
 
 
 def test_in_its_epoch_a_key_never_signs_two_trees(tmp_path: Path) -> None:

@@ -159,7 +159,12 @@ class Installation:
         key = log_key(self.folder, self.settings)
         return App(
             log=self.log,
-            prover=Prover(self.log, self.database, key, f"surefoot {__version__}"),
+            prover=Prover(
+                self.log,
+                self.database,
+                log_keys(self.folder, self.settings),
+                f"surefoot {__version__}",
+            ),
             blobs=self.blobs,
             clock=self.clock,
             effects=self.effects,

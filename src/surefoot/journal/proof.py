@@ -21,6 +21,7 @@ from surefoot.journal.history import first_after
 from surefoot.journal.log import Log
 from surefoot.store.database import Database, Session
 from surefoot.trust import canonical, heads
+from surefoot.trust.backing import Trust
 from surefoot.trust.bundle import CHAIN_MAX, FORMAT, NotProved, joined
 from surefoot.trust.chain import Chain
 from surefoot.trust.entry import (
@@ -33,7 +34,9 @@ from surefoot.trust.entry import (
     text_of_time,
 )
 from surefoot.trust.merkle import leaf_hash
+from surefoot.trust.note import signers_of, verifiers
 from surefoot.trust.proof import verify
+from surefoot.trust.root import unsigned_root
 
 _MAPS_KEPT = 8
 
@@ -48,12 +51,14 @@ class _Edge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prover:
-    """Makes bundles from one journal. `key` is the log's, `tool` the name and version of this."""
+    """Makes bundles from one journal. `key` is the log's (its keys, one a line and the present one
+    first), `tool` the name and version of this."""
 
     def __init__(self, log: Log[Any], database: Database, key: str, tool: str) -> None:
         self._log = log
         self._database = database
-        self._key = key
+        self._keys = verifiers(key)
+        self._trust: Trust = key if len(self._keys) == 1 else unsigned_root(self._keys)
         self._tool = tool
         self._maps: OrderedDict[int, heads.HeadsMap] = OrderedDict()
         self._guard = threading.Lock()
@@ -196,12 +201,19 @@ class Prover:
             return found
 
         about: Plain = {"format": FORMAT, "tool": self._tool, "stream": stream}
-        return {**about, "keys": {"log": self._key}, **self._log.prove(parts)}
+        return {**about, "keys": {"log": self._key(before, after)}, **self._log.prove(parts)}
+
+    def _key(self, *edges: _Edge | None) -> str:
+        """The newest key that signed all checkpoints shown; where a key changed between them, the
+        present one, and only a root shows that both are the log's."""
+        signed = [signers_of(edge.note, *self._keys)[1] for edge in edges if edge is not None]
+        common = [key for key in self._keys if all(key in signers for signers in signed)]
+        return (common or self._keys)[0].text()
 
     def _checked(self, bundle: Plain) -> bytes:
         content = canonical.encode(bundle)
         try:
-            verify(content, self._key)
+            verify(content, self._trust)
         except NotProved as error:
             if error.code == "proof.claim.false":
                 raise Refused(

@@ -11,9 +11,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from surefoot.core.errors import Corrupt, Refused
 from surefoot.doors.cli import asking, files, proof_page
-from surefoot.doors.cli.client import client_for
+from surefoot.doors.cli.client import Client, client_for
 from surefoot.doors.cli.journal import key_of
 from surefoot.engine.clock import SystemClock
 from surefoot.trust import proof
@@ -73,11 +75,28 @@ def verify(options: argparse.Namespace) -> None:
 
 
 def _written(options: argparse.Namespace, path: str, values: Plain, file: str) -> None:
-    answer = client_for(options).ask("GET", path, _sent(values))
+    client = client_for(options)
+    answer = client.ask("GET", path, _sent(values))
     content = str(answer["bundle"]).encode()
-    proved = _proved(file, content, None)
+    proved = _looked_at(client, file, content)
     files.write_new(Path(file), content)
     proof_page.tell(options, proved, {"file": file, "bytes": len(content)})
+
+
+def _looked_at(client: Client, file: str, content: bytes) -> proof.Proved:
+    """Verified with the proof's own key; where the log's key changed between its checkpoints, with
+    the server's root. Neither was pinned."""
+    try:
+        return _proved(file, content, None)
+    except Corrupt as error:
+        if error.code != "proof.checkpoint.signature":
+            raise
+    answer = client.ask("GET", "/root", {}, public=True)
+    try:
+        trust = read_root(str(answer["root"]).encode())
+    except BadRoot as error:
+        raise _no_root("the server's root", str(error)) from None
+    return msgspec.structs.replace(_proved(file, content, trust), pinned=False)
 
 
 def _sent(values: Plain) -> dict[str, Any]:
@@ -101,13 +120,17 @@ def _trust(options: argparse.Namespace) -> Trust:
         first, *newer = (files.read(name) for name in names)
         return follow_all(read_root(first), newer)
     except BadRoot as error:
-        raise Refused(
-            "root.file.input",
-            f"root {', '.join(map(str, names))}",
-            expected="a root signed by its threshold, and newer ones that follow it",
-            found=str(error)[:300],
-            remedy="ask the log's owner for every version since the one that you pinned",
-        ) from None
+        raise _no_root(f"root {', '.join(map(str, names))}", str(error)) from None
+
+
+def _no_root(subject: str, found: str) -> Refused:
+    return Refused(
+        "root.file.input",
+        subject,
+        expected="a root signed by its threshold, and newer ones that follow it",
+        found=found[:300],
+        remedy="ask the log's owner for every version since the one that you pinned",
+    )
 
 
 def _proved(name: str, content: bytes, trust: Trust) -> proof.Proved:
