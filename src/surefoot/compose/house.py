@@ -22,6 +22,7 @@ from surefoot.doors.api.authenticate import Authenticator
 from surefoot.doors.api.nonce import Nonces
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
+from surefoot.doors.devices.flood import Flood
 from surefoot.doors.front import Front
 from surefoot.doors.serve import Listener, bind_tcp, bind_unix, hold_path, serve
 from surefoot.doors.session import Sessions
@@ -67,7 +68,9 @@ class House:
             token=clock.token,
             secure=secure,
         )
-        self.devices = device_app(installation.desk, lifespan=self._desk_lives)
+        flood = Flood()
+        self.devices = device_app(installation.desk, lifespan=self._desk_lives, flood=flood)
+        self.device_protocol = fast_protocol(installation.desk, flood)
 
     def person_of_key(self, fingerprint: str) -> tuple[str, str] | None:
         """The person and the public line of an enrolled key that is not revoked."""
@@ -114,7 +117,7 @@ def run(
                 house.devices,
                 device_socket,
                 device_address,
-                fast_protocol(installation.desk),
+                house.device_protocol,
                 "on",
             ),
         )

@@ -22,6 +22,7 @@ from surefoot.core.offer import Firmware
 from surefoot.core.target import Outcome, Plain, Step
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
+from surefoot.doors.devices.flood import Flood
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
@@ -134,8 +135,10 @@ class DoorServer:
 
     def __init__(self, desk: DeviceDesk, **options: Any) -> None:
         body_seconds_max = options.pop("body_seconds_max", 10.0)
+        flood = options.pop("flood", None) or Flood()
+        options = {"proxy_headers": False, "server_header": False, **options}
         if options.pop("fast", True):
-            options["http"] = fast_protocol(desk)
+            options["http"] = fast_protocol(desk, flood)
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -143,7 +146,7 @@ class DoorServer:
             yield
             await desk.stop()
 
-        app = device_app(desk, lifespan=lifespan, body_seconds_max=body_seconds_max)
+        app = device_app(desk, lifespan=lifespan, body_seconds_max=body_seconds_max, flood=flood)
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options
         )

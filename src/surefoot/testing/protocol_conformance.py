@@ -101,12 +101,12 @@ class ProtocolCase(Protocol):
         """The meaning of an answer to `work`."""
 
 
-def ask(door: Application, said: Said) -> Heard:
-    """One request and its whole answer."""
-    return asyncio.run(_ask(door, said))
+def ask(door: Application, said: Said, client: str = "127.0.0.1") -> Heard:
+    """One request from a client's address, and its whole answer."""
+    return asyncio.run(_ask(door, said, client))
 
 
-async def _ask(door: Application, said: Said) -> Heard:
+async def _ask(door: Application, said: Said, client: str) -> Heard:
     path, _, query = said.path.partition("?")
     headers = {"host": "devices.test", "content-length": str(len(said.body)), **said.headers}
     scope: Scope = {
@@ -120,7 +120,7 @@ async def _ask(door: Application, said: Said) -> Heard:
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 1),
+        "client": (client, 1),
         "server": ("devices.test", 80),
     }
     told: list[MutableMapping[str, Any]] = []

@@ -16,6 +16,8 @@ from surefoot.core.offer import ACTION_MAX
 
 HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _MESSAGES_MAX = 50
+_RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
+_RANGE_LENGTH_MAX = 2_000
 
 
 def root_of(request: Request) -> str:
@@ -47,6 +49,26 @@ def messages_of(request: Request) -> int:
     if text.startswith("-") and text[1:].isdecimal():
         return _MESSAGES_MAX
     return min(int(text[:6]), _MESSAGES_MAX) if text.isascii() and text.isdecimal() else 0
+
+
+def check_range(text: str | None) -> None:
+    """Raises `Refused` for a Range header that is none: clients fail on a 200 to one they sent."""
+    if text is None:
+        return
+    parts = [_RANGE.fullmatch(part.strip()) for part in text.partition("=")[2].split(",")]
+    fine = text.startswith("bytes=") and len(text) <= _RANGE_LENGTH_MAX
+    if not fine or any(p is None or not (p[1] or p[2]) or _falls(p[1], p[2]) for p in parts):
+        raise Refused(
+            "device.range.input",
+            "Range header",
+            expected="bytes=FROM-TO, with one of them or both, rising",
+            found=repr(text[:60]),
+            remedy="ask for the whole file, or for a range of it",
+        )
+
+
+def _falls(start: str, end: str) -> bool:
+    return bool(start and end) and int(start) > int(end)
 
 
 def no_action(request: Request) -> Refused:

@@ -8,25 +8,32 @@ Source: hawkBit DDI v1; behaviours of swupdate, rauc-hawkbit-updater and Zephyr.
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
+from surefoot.core.errors import Refused
 from surefoot.core.offer import Offer
 from surefoot.core.profile import recognise
 from surefoot.doors.devices import answers, bodies
-from surefoot.doors.devices.asked import action_of, ended, messages_of, no_action, root_of
+from surefoot.doors.devices.asked import (
+    action_of,
+    check_range,
+    ended,
+    messages_of,
+    no_action,
+    root_of,
+)
 from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
-
-_log = logging.getLogger("surefoot.devices")
+from surefoot.doors.devices.flood import Flood
+from surefoot.doors.devices.refusals import Refusals
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 TOKEN_LENGTH_MAX = 256
@@ -35,26 +42,21 @@ _EMPTY_AND_DONE = 200
 
 
 def device_app(
-    desk: DeviceDesk, *, lifespan: Lifespan | None = None, body_seconds_max: float = 10.0
+    desk: DeviceDesk,
+    *,
+    lifespan: Lifespan | None = None,
+    body_seconds_max: float = 10.0,
+    flood: Flood | None = None,
 ) -> Starlette:
     """The device door as an ASGI application; `lifespan` starts and stops the desk."""
+    refusals = Refusals()
+    door = DdiDoor(desk, refusals, flood or Flood(), body_seconds_max)
     return Starlette(
-        routes=device_routes(desk, body_seconds_max=body_seconds_max),
-        lifespan=lifespan,
-        exception_handlers={
-            HTTPException: _on_http_error,
-            SurefootError: _on_error,
-            TimeoutError: _on_slow,
-            bodies.TooLarge: _on_large,
-            ClientDisconnect: _on_gone,
-            Exception: _on_mistake,
-        },
+        routes=_routes(door), lifespan=lifespan, exception_handlers=dict(refusals.handlers())
     )
 
 
-def device_routes(desk: DeviceDesk, *, body_seconds_max: float = 10.0) -> list[Route]:
-    """The routes of the door; `device_app` adds the error answers they need."""
-    door = DdiDoor(desk, body_seconds_max)
+def _routes(door: DdiDoor) -> list[Route]:
     table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
         ("", "GET", door.poll),
         ("/configData", "PUT", door.config_data),
@@ -78,12 +80,17 @@ def device_routes(desk: DeviceDesk, *, body_seconds_max: float = 10.0) -> list[R
 class DdiDoor:
     """The endpoints; one instance serves all environments."""
 
-    def __init__(self, desk: DeviceDesk, body_seconds_max: float) -> None:
+    def __init__(
+        self, desk: DeviceDesk, refusals: Refusals, flood: Flood, body_seconds_max: float
+    ) -> None:
         self._desk = desk
+        self._refusals = refusals
+        self._flood = flood
         self._body_seconds_max = body_seconds_max
 
     async def poll(self, request: Request) -> Response:
         """Endpoint 1: interval and links, from memory; a gateway's first makes the device."""
+        self._bear(request)
         tenant, device = await self._admitted(request, knocking=True)
         found = self._desk.poll(tenant, device)
         body = answers.poll_body(root_of(request), found)
@@ -111,7 +118,7 @@ class DdiDoor:
         tenant, device = await self._admitted(request)
         action = action_of(request)
         told = bodies.parse_feedback(await self._body(request))
-        return _answered(request, await self._desk.feedback(tenant, device, action, told))
+        return self._answered(request, await self._desk.feedback(tenant, device, action, told))
 
     async def cancel(self, request: Request) -> Response:
         """Endpoint 5: what to cancel."""
@@ -126,7 +133,9 @@ class DdiDoor:
         tenant, device = await self._admitted(request)
         action = action_of(request)
         told = bodies.parse_cancel_feedback(await self._body(request))
-        return _answered(request, await self._desk.cancel_feedback(tenant, device, action, told))
+        return self._answered(
+            request, await self._desk.cancel_feedback(tenant, device, action, told)
+        )
 
     async def installed(self, request: Request) -> Response:
         """Endpoint 7: the last finished action."""
@@ -168,7 +177,7 @@ class DdiDoor:
         tenant, device = await self._admitted(request)
         action = action_of(request)
         told = bodies.parse_consent(await self._body(request))
-        return _answered(request, await self._desk.consent(tenant, device, action, told))
+        return self._answered(request, await self._desk.consent(tenant, device, action, told))
 
     async def activate(self, request: Request) -> Response:
         """Endpoint 12: actions confirm themselves from now on."""
@@ -182,7 +191,7 @@ class DdiDoor:
                 found="automatic confirmation, active already",
                 remedy="nothing is to be done",
             )
-            return answers.error_response(found, 409)
+            return self._refusals.answered(request, found, 409)
         return Response(status_code=_EMPTY_AND_DONE)
 
     async def deactivate(self, request: Request) -> Response:
@@ -205,6 +214,7 @@ class DdiDoor:
         tenant, device = await self._admitted(request)
         file, action = request.path_params["file"], action_of(request)
         plain = file.removesuffix(".MD5SUM")
+        check_range(request.headers.get("range"))
         began = request.method == "GET" and plain == file
         image = await self._desk.image(tenant, device, action, plain, began=began)
         if image is None:
@@ -223,8 +233,24 @@ class DdiDoor:
         elif len(token) <= TOKEN_LENGTH_MAX and scheme == "GatewayToken":
             known = await self._desk.admit_gateway(tenant, device, token, knocking=knocking)
         if not known:
+            self._bear(request)
             raise HTTPException(401)
         return tenant, device
+
+    def _bear(self, request: Request) -> None:
+        """Raises `HTTPException` 429 when the address asks too much; only what may be lost asks."""
+        address = request.client.host if request.client else ""
+        if not self._flood.allows(address, asyncio.get_running_loop().time()):
+            raise HTTPException(429)
+
+    def _answered(self, request: Request, answer: FeedbackAnswer) -> Response:
+        if answer == "taken":
+            return Response(status_code=_EMPTY_AND_DONE)
+        if answer == "gone":
+            return self._refusals.answered(request, ended(request), 410)
+        if answer == "not_cancelling":
+            return self._refusals.answered(request, ended(request), 405)
+        raise no_action(request)
 
     def _described(
         self, request: Request, offer: Offer | None, key: str, messages: int
@@ -244,78 +270,3 @@ class DdiDoor:
 
     async def _body(self, request: Request) -> bytes:
         return await bodies.read_body(request, self._body_seconds_max)
-
-
-def _answered(request: Request, answer: FeedbackAnswer) -> Response:
-    if answer == "taken":
-        return Response(status_code=_EMPTY_AND_DONE)
-    if answer == "gone":
-        return answers.error_response(ended(request), 410)
-    if answer == "not_cancelling":
-        return answers.error_response(ended(request), 405)
-    raise no_action(request)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    codes = {401: "device.token.refused", 404: "device.path.unknown", 405: "device.method.refused"}
-    found = Refused(
-        codes.get(error.status_code, "device.request.refused"),
-        "request",
-        expected="a device with its token" if error.status_code == 401 else "a path of the API",
-        found="neither" if error.status_code == 401 else request.method[:20],
-        remedy="see the device API's reference",
-    )
-    return answers.error_response(found, error.status_code)
-
-
-async def _on_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, SurefootError)
-    if isinstance(error, Failed | Corrupt):
-        _log.error("device door: %s", error)
-    status = 400 if isinstance(error, Refused) and error.code.endswith(".input") else None
-    return answers.error_response(error, status)
-
-
-async def _on_slow(request: Request, error: Exception) -> Response:
-    found = Refused(
-        "device.body.slow",
-        "request body",
-        expected=f"a body within {bodies.BODY_SECONDS_MAX:.0f} seconds",
-        found="one that did not end",
-        remedy="send it again in one piece",
-    )
-    return _closing(answers.error_response(found, 408))
-
-
-async def _on_large(request: Request, error: Exception) -> Response:
-    found = Refused(
-        "device.body.large",
-        "request body",
-        expected=f"at most {bodies.BODY_BYTES_MAX} bytes",
-        found="more",
-        remedy="send fewer or shorter details",
-    )
-    return _closing(answers.error_response(found, 413))
-
-
-def _closing(response: Response) -> Response:
-    response.headers["connection"] = "close"
-    return response
-
-
-async def _on_gone(request: Request, error: Exception) -> Response:
-    # Nobody hears this: the device went away while it was sending.
-    return Response(status_code=400)
-
-
-async def _on_mistake(request: Request, error: Exception) -> Response:
-    _log.error("device door: our mistake", exc_info=error)
-    found = Failed(
-        "device.door.failed",
-        "device door",
-        expected="an answer",
-        found="a mistake of ours",
-        remedy="send it again; this was logged",
-    )
-    return answers.error_response(found, 500)

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from surefoot.doors.devices import answers
 from surefoot.doors.devices.asked import HOST
 from surefoot.doors.devices.desk import DeviceDesk
+from surefoot.doors.devices.flood import Flood, counted
 
 # Names in a path are those that need no escaping in a link; a token is as long as the slow path
 # takes it. What stands before and after the token is one of few shapes, see `_host_of`.
@@ -65,12 +66,19 @@ class FastPollProtocol(HttpToolsProtocol):
     """See the module. The parser would take a head of any size; this bounds it."""
 
     desk: DeviceDesk
+    flood: Flood
     shapes: dict[tuple[bytes, bytes], str]
     head: tuple[Any, bytes]
     _head_left = HEAD_BYTES_MAX
     _in_head = True
     _between = True
     _answered_at = 0.0
+    _watched = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Look once whether this address is one whose polls are counted."""
+        super().connection_made(transport)
+        self._watched = self.client is not None and counted(self.client[0])
 
     def data_received(self, data: bytes) -> None:
         """Answer a poll at once, or let uvicorn go on; a head that does not end is given up."""
@@ -121,6 +129,8 @@ class FastPollProtocol(HttpToolsProtocol):
             host = self.shapes[shape] = self._remember(before + after)
         if not host:
             return False
+        if self._watched and not self.flood.allows(self.client[0], self.loop.time()):  # type: ignore[index]
+            return False
         environment, name = tenant.decode(), device.decode()
         poll = self.desk.admitted_poll(environment, name, token)
         if poll is None:
@@ -168,9 +178,12 @@ class FastPollProtocol(HttpToolsProtocol):
         return _host_of(lines)
 
 
-def fast_protocol(desk: DeviceDesk) -> type[FastPollProtocol]:
-    """A protocol class for `uvicorn.Config(http=...)` that answers polls of this desk."""
-    members = {"desk": desk, "shapes": {}, "head": (None, b"")}
+def fast_protocol(desk: DeviceDesk, flood: Flood | None = None) -> type[FastPollProtocol]:
+    """A protocol class for `uvicorn.Config(http=...)` that answers polls of this desk.
+
+    `flood` is the door's own, so that an address has one bucket for both paths.
+    """
+    members = {"desk": desk, "flood": flood or Flood(), "shapes": {}, "head": (None, b"")}
     return type("DeskPollProtocol", (FastPollProtocol,), members)
 
 
