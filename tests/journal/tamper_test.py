@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from surefoot.core.errors import Corrupt
+from surefoot.journal.report import Report
 from surefoot.journal.seal import write_up
 from surefoot.journal.snapshot import SnapshotFile
 from surefoot.journal.tiles import export
-from surefoot.journal.verify import Report, columns_of, verify_export, verify_live
+from surefoot.journal.verify import columns_of, verify_export, verify_live
 from surefoot.store.database import Database
 from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.sqlite import SqliteDatabase

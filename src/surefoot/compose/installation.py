@@ -43,7 +43,7 @@ from surefoot.compose.folder import (
 )
 from surefoot.compose.gating import Gating
 from surefoot.compose.rooting import keep_root
-from surefoot.compose.signed import signed_acts
+from surefoot.compose.signed import finder, signed_acts
 from surefoot.compose.targeting import Targeting
 from surefoot.core.environment import report_services
 from surefoot.core.errors import SurefootError
@@ -300,7 +300,7 @@ class Installation:
             log_keys(self.folder, self.settings),
             checkpoint_path(self.folder, self.settings),
             make_world=new_world,
-            signed=signed_acts(self.blobs),
+            signed=signed_acts(finder(self.blobs)),
         )
         plain: Plain = {**msgspec.to_builtins(report), "ok": report.ok}
         return plain

@@ -6,16 +6,19 @@ Keeps: reads only, takes no lock, and so works beside a running server.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from surefoot.compose.folder import checkpoint_path, load_settings, log_keys, open_store
-from surefoot.compose.signed import signed_acts
+from surefoot.compose.signed import evidence_of, finder, ruled_acts, signed_acts
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
+from surefoot.journal.report import Report
+from surefoot.journal.source import ExportSource
 from surefoot.journal.trusted import Trust, Trusted
 from surefoot.store.blobs import FileBlobs
 from surefoot.trust.root import read_root
@@ -34,7 +37,7 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
             log_keys(folder, settings),
             checkpoint_path(folder, settings),
             make_world=new_world,
-            signed=signed_acts(FileBlobs(folder / "blobs")),
+            signed=signed_acts(finder(FileBlobs(folder / "blobs"))),
             progress=lambda done: progress(done, 0),
         )
     finally:
@@ -46,7 +49,8 @@ def verify_export(
     folder: Path, trust: str | bytes, pinned: str | None, progress: Progress
 ) -> dict[str, Any]:
     """Verify an export with a pinned key (text) or root.json (bytes) alone, and a checkpoint kept
-    elsewhere when given.
+    elsewhere when given; every entry is compared with the rules, and people's signatures are
+    verified when the export carries evidence.
 
     Raises `Refused("journal.key.input")` for a key or a root that is none.
     """
@@ -61,6 +65,8 @@ def verify_export(
             found=str(error)[:200],
             remedy="pin it from a place you trust",
         ) from None
+    find = ExportSource(folder).blob
+    with_evidence = (folder / "blobs").is_dir()
     return _plain(
         verify.verify_export(
             folder,
@@ -68,21 +74,27 @@ def verify_export(
             pinned=pinned,
             make_world=new_world,
             progress=lambda done: progress(done, 0),
+            signed=signed_acts(find) if with_evidence else None,
+            rules=ruled_acts(find),
         )
     )
 
 
-def export(folder: Path, to: Path, progress: Progress) -> dict[str, Any]:
-    """Write the journal as tiles."""
+def export(folder: Path, to: Path, progress: Progress, *, evidence: bool = False) -> dict[str, Any]:
+    """Write the journal as tiles, with the blobs that entries name when `evidence` is asked for."""
     settings = load_settings(folder)
     database = open_store(folder, settings, read_only=True)
     try:
-        made = tiles.export(database, log_keys(folder, settings), to, progress=progress)
+        blobs = FileBlobs(folder / "blobs")
+        carried = partial(evidence_of, blobs) if evidence else lambda entry: ()
+        made = tiles.export(
+            database, log_keys(folder, settings), to, evidence=carried, progress=progress
+        )
     finally:
         database.close()
     plain: dict[str, Any] = msgspec.to_builtins(made)
     return {"folder": str(to), **plain}
 
 
-def _plain(report: verify.Report) -> dict[str, Any]:
+def _plain(report: Report) -> dict[str, Any]:
     return {**msgspec.to_builtins(report), "ok": report.ok}

@@ -14,10 +14,11 @@ import msgspec
 from surefoot.core.errors import Corrupt
 from surefoot.store.database import Database
 from surefoot.trust import tiles
-from surefoot.trust.digest import Digest, parse_digest
+from surefoot.trust.digest import Digest, digest_of, parse_digest
 from surefoot.trust.note import NOTE_BYTES_MAX, NotANote, parse_checkpoint
 
 STATE_BYTES_MAX = 64 * 1024 * 1024
+BLOB_BYTES_MAX = 16 * 1024 * 1024
 _PAGE = 2_000
 
 
@@ -150,6 +151,11 @@ class ExportSource:
         """A state blob below `states/`."""
         return self._read(state_path(digest), STATE_BYTES_MAX)
 
+    def blob(self, digest: Digest) -> bytes | None:
+        """A blob of evidence below `blobs/`, None when it is missing or differs."""
+        content = self._read(blob_path(digest), BLOB_BYTES_MAX)
+        return None if content is None or digest_of(content) != digest else content
+
     def tile(self, path: str) -> bytes | None:
         """A tile of hashes; empty bytes when it is missing."""
         return self._read(path, tiles.tile_bytes(tiles.WIDTH)) or b""
@@ -174,8 +180,17 @@ class ExportSource:
 
 def state_path(digest: Digest) -> str:
     """Where an export keeps a state."""
+    return _content_path("states", digest)
+
+
+def blob_path(digest: Digest) -> str:
+    """Where an export keeps a blob of evidence."""
+    return _content_path("blobs", digest)
+
+
+def _content_path(folder: str, digest: Digest) -> str:
     digits = parse_digest(digest).removeprefix("sha256:")
-    return f"states/{digits[:2]}/{digits[2:]}"
+    return f"{folder}/{digits[:2]}/{digits[2:]}"
 
 
 def _differs(path: str, expected: str, found: str) -> Corrupt:

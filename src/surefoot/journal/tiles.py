@@ -2,23 +2,24 @@
 
 Keeps: the checkpoint is written last, so a directory with one is whole; what is there already is
 kept, so exporting again adds what is new. Layout: `checkpoint`, `tile/L/N[.p/W]`,
-`tile/entries/N[.p/W]`, `states/ab/cdef...`, `root.json`, `vkey`. Does not: include blobs of
-evidence. Source: c2sp.org/tlog-tiles, docs/formats/tiles.md.
+`tile/entries/N[.p/W]`, `states/ab/cdef...`, `root.json`, `vkey`; with evidence `blobs/ab/cdef...`.
+Does not: choose the evidence. Source: c2sp.org/tlog-tiles, docs/formats/tiles.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from surefoot.core.errors import Corrupt, Failed, Refused
-from surefoot.journal.source import DatabaseSource, Row, Source, state_path
+from surefoot.journal.source import DatabaseSource, Row, Source, blob_path, state_path
 from surefoot.store.cosignature import CosignatureRows
 from surefoot.store.database import Database
 from surefoot.trust import canonical, tiles
 from surefoot.trust.cosignature import with_lines
+from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Entry, NotAnEntry, parse
 from surefoot.trust.merkle import Tree, leaf_hash
 from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint, verifiers
@@ -32,6 +33,11 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     states: int
     files: int
+    blobs: int = 0
+
+
+Evidence = Callable[[Entry], Iterable[tuple[Digest, bytes]]]
+"""The blobs that go with an entry, by digest."""
 
 
 def export(
@@ -39,6 +45,7 @@ def export(
     vkey: str,
     directory: Path,
     *,
+    evidence: Evidence = lambda entry: (),
     progress: Callable[[int, int], None] = lambda done, size: None,
 ) -> Exported:
     """Write the journal up to its newest checkpoint; `progress` gets leaves done and in all.
@@ -51,7 +58,7 @@ def export(
     note = with_lines(note, CosignatureRows(database).lines(checkpoint.size))
     _same_log(directory, [key.text() for key in keys])
     try:
-        return _Export(source, directory, progress).run(note, checkpoint, keys[0].text())
+        return _Export(source, directory, evidence, progress).run(note, checkpoint, keys[0].text())
     except OSError as error:
         raise Failed(
             "store.disk.full",
@@ -66,10 +73,16 @@ class _Export:
     """One export on its way."""
 
     def __init__(
-        self, source: Source, directory: Path, progress: Callable[[int, int], None]
+        self,
+        source: Source,
+        directory: Path,
+        evidence: Evidence,
+        progress: Callable[[int, int], None],
     ) -> None:
         self._source = source
         self._directory = directory
+        self._evidence = evidence
+        self._blobs: set[str] = set()
         self._progress = progress
         self._tree = Tree()
         self._states: set[str] = set()
@@ -94,6 +107,7 @@ class _Export:
             entries=self._entries,
             states=len(self._states),
             files=self._files,
+            blobs=len(self._blobs),
         )
 
     def _bundle(self, number: int, rows: list[Row]) -> None:
@@ -112,6 +126,10 @@ class _Export:
         if not isinstance(leaf, Entry):
             return
         self._entries += 1
+        for digest, blob in self._evidence(leaf):
+            if digest not in self._blobs:
+                self._blobs.add(digest)
+                self._write(blob_path(digest), blob)
         if leaf.state in self._states:
             return
         content = self._source.state(leaf.state)

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from surefoot.trust.entry import Entry
+from surefoot.trust.cosignature import CosignerKey, cosignatures
+from surefoot.trust.entry import Entry, text_of_time
 from surefoot.trust.merkle import Tree
-from surefoot.trust.note import Checkpoint, VerifierKey, open_checkpoint, verifiers
-from surefoot.trust.root import Root, open_trusted
+from surefoot.trust.note import (
+    LINE_START,
+    Checkpoint,
+    NotANote,
+    VerifierKey,
+    open_checkpoint,
+    verifiers,
+)
+from surefoot.trust.root import CosignerEntry, Root, open_trusted
 
 Trust = Root | str
 """A root that somebody pinned, or the log's keys, one a line and the present one first."""
@@ -45,6 +53,30 @@ class Trusted:
         if self._root is not None:
             return open_trusted(note, self._root, time_ms)[0]
         return open_checkpoint(note, *self.keys)
+
+    def cosigned(self, note: str) -> tuple[str, ...]:
+        """Who else signed a checkpoint, in words: verified with a root, else as the lines say."""
+        lines = note.partition("\n\n")[2].splitlines()
+        names = [line[len(LINE_START) :].partition(" ")[0] for line in lines]
+        own = {key.name for key in self.keys}
+        if self._root is None:
+            return tuple(f"{name} (key not pinned)" for name in names if name and name not in own)
+        known = {CosignerKey.parse(entry.vkey): entry for entry in self._entries(self._root)}
+        try:
+            found = cosignatures(note, known)
+        except NotANote as error:
+            return (f"not verified: {error}",)
+        return tuple(
+            f"{each.name} at {text_of_time(each.time_s * 1000)}"
+            + ("" if entry.counts_at(each.time_s) else " (outside the key's time)")
+            for each in found
+            for key, entry in known.items()
+            if key.text() == each.key
+        )
+
+    @staticmethod
+    def _entries(root: Root) -> tuple[CosignerEntry, ...]:
+        return (*root.witnesses, *root.auditors)
 
     def outside(self, tree: Tree) -> Iterator[tuple[str, str, str]]:
         """Last trusted trees of compromised keys that this tree does not begin with.

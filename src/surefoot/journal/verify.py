@@ -14,8 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from surefoot.core.errors import Corrupt
+from surefoot.core.errors import Corrupt, Refused
 from surefoot.core.orphan import OpenClaims
+from surefoot.journal.report import Problem, Report
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource, ExportSource, Row, Source
 from surefoot.journal.trusted import Epochs, Trust, Trusted
@@ -36,67 +37,9 @@ MakeWorld = Callable[[], Folding]
 Signed = Callable[[Folding, Entry], str | None]
 """What speaks against the signature under a person's act, in the world before it; "" for nothing,
 None for an entry that nobody signs."""
+Rules = Callable[[Folding, Entry], Refused | None]
+"""The rule that an entry breaks, in the world before it; None when it breaks none."""
 Progress = Callable[[int], None]
-
-
-_CHANGED = (
-    "the journal is read-only from here: keep a copy of it as it is, compare it "
-    "with an export or a backup, and find out who changed it"
-)
-_LATE = (
-    "nothing is signed: put a newer copy of the database back, or what an export has: "
-    "surefoot journal recover --mirror EXPORT"
-)
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not as it must be. `index` is a position in the tree, -1 for none."""
-
-    code: str
-    subject: str
-    expected: str
-    found: str
-    index: int = -1
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was verified. `problems` is empty when all is well; the first is the first bad thing.
-
-    `orphans` counts claims without a result, those of acts under way included: no fault of the
-    journal, but somebody may have acted and nobody said what came of it.
-    """
-
-    origin: str
-    size: int
-    root: str
-    entries: int
-    seals: int
-    streams: int
-    states: int
-    checkpoint_size: int
-    replayed: bool
-    signatures: int = 0
-    orphans: int = 0
-    epochs: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """True when nothing bad was found."""
-        return not self.problems
-
-    def error(self) -> Corrupt | None:
-        """The first problem as an error."""
-        if not self.problems:
-            return None
-        first = self.problems[0]
-        return Corrupt(
-            first.code,
-            first.subject,
-            expected=first.expected,
-            found=first.found,
-            remedy=_LATE if first.code == "journal.tail.missing" else _CHANGED,
-        )
 
 
 def verify_live(
@@ -124,12 +67,15 @@ def verify_export(
     pinned: str | None = None,
     make_world: MakeWorld | None = None,
     progress: Progress | None = None,
+    signed: Signed | None = None,
+    rules: Rules | None = None,
 ) -> Report:
     """Verify an export with the pinned key or root alone; `pinned` is a note seen earlier.
 
-    Never raises `Corrupt`: what is bad is in the report.
+    `signed` and `rules` need `make_world`. Never raises `Corrupt`: what is bad is in the report.
     """
-    return _Verification(ExportSource(directory), trust, make_world, progress).run(pinned)
+    source = ExportSource(directory)
+    return _Verification(source, trust, make_world, progress, signed, rules=rules).run(pinned)
 
 
 class _Verification:
@@ -142,8 +88,12 @@ class _Verification:
         make_world: MakeWorld | None,
         progress: Progress | None,
         signed: Signed | None = None,
+        *,
+        rules: Rules | None = None,
     ) -> None:
         self._source = source
+        self._rules = rules
+        self._ruled = 0
         self._trusted = Trusted(trust)
         self._epochs = Epochs()
         self._world = make_world() if make_world else None
@@ -184,8 +134,10 @@ class _Verification:
             checkpoint_size=newest.size if newest else 0,
             replayed=self._world is not None,
             signatures=self._signatures,
+            rules=self._ruled,
             orphans=len(self._claims),
             epochs=tuple(self._epochs.words),
+            cosigned=self._trusted.cosigned(self._source.checkpoint() or ""),
             problems=tuple(self._problems),
         )
 
@@ -241,8 +193,11 @@ class _Verification:
             assert self._world is not None
             self._act(self._world, entry)
             try:
+                self._rule(self._world, entry)
                 self._world.apply(msgspec.structs.replace(entry, state=NO_STATE))
                 found = digest_of(canonical.encode(self._world.state(entry.stream)))
+            except Broken:
+                raise
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"
                 raise Broken("journal.entry.fold", entry.index, "an entry to fold", what) from error
@@ -260,6 +215,16 @@ class _Verification:
             subject = f"{entry.kind} of {entry.stream}, entry {entry.index}"
             expected = "the person's own signature over it"
             self._bad("journal.act.signature", subject, expected, fault, entry.index)
+
+    def _rule(self, world: Folding, entry: Entry) -> None:
+        """The journal's own signature does not make an entry one that the rules allow."""
+        if self._rules is None:
+            return
+        self._ruled += 1
+        broken = self._rules(world, entry)
+        if broken is not None:
+            expected = f"{entry.kind} of {entry.stream}: {broken.expected} [{broken.code}]"
+            raise Broken("journal.rule.broken", entry.index, expected, broken.found)
 
     def _intact(self, entry: Entry) -> bool:
         content = self._source.state(entry.state)

@@ -38,7 +38,7 @@ thing: no signature, no tree, no proof of absence, no witness, no time but its o
 _TAIL = """
 What no bundle shows, unless an auditor has cosigned it: that the log's owner put the right heads
 into the map. Verifying a whole export, which reads every entry, shows it:
-`surefoot journal verify --offline DIR`, or `tools/surefoot_replay.py DIR`. Without witnesses the
+`surefoot journal verify --full DIR`, or `tools/surefoot_replay.py DIR`. Without witnesses the
 log is self-timestamped: nothing shows that the server's clock was right.
 """
 

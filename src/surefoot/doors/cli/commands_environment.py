@@ -287,7 +287,8 @@ _JOURNAL = (
         "journal verify",
         "verify everything: on the server, or offline from an export or a data folder",
         (
-            Word("--offline", "folder made by: journal export", shown_as="DIR"),
+            Word("--full", "all of a folder made by: journal export", shown_as="DIR"),
+            Word("--offline", "the same as --full", shown_as="DIR"),
             Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
             Word("--root", "instead of the key, the root.json that you pinned", shown_as="FILE"),
             Word("--checkpoint", "a checkpoint kept elsewhere, to compare with", shown_as="FILE"),

@@ -82,7 +82,11 @@ HERE = (
     Command(
         "journal export",
         "write the journal as C2SP tiles, to be verified anywhere",
-        (Word("folder", "folder to make"), _DATA),
+        (
+            Word("folder", "folder to make"),
+            _DATA,
+            Word("--evidence", "carry what people signed, plans and reports as well", flag=True),
+        ),
         "journal:export",
     ),
     Command(

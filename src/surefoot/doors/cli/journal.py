@@ -17,7 +17,7 @@ _REMEDY = "keep a copy as it is, compare it with an export or a backup, find out
 
 def verify(options: argparse.Namespace) -> None:
     """Verify everything again. Raises `Corrupt` with the first problem."""
-    if options.offline:
+    if options.full or options.offline:
         report = _verify_export(options)
     elif options.data:
         report = _verify_folder(options)
@@ -41,7 +41,7 @@ def _verify_export(options: argparse.Namespace) -> dict[str, Any]:
     progress = progress_for(options.output, "journal")
     try:
         report: dict[str, Any] = compose.load("offline").verify_export(
-            Path(options.offline), trust, pinned, progress.at
+            Path(options.full or options.offline), trust, pinned, progress.at
         )
     finally:
         progress.end()
@@ -93,7 +93,9 @@ def export(options: argparse.Namespace) -> None:
     folder = compose.data_folder(options.data)
     progress: Progress = progress_for(options.output, "export")
     try:
-        exported = compose.load("offline").export(folder, Path(options.folder), progress.at)
+        exported = compose.load("offline").export(
+            folder, Path(options.folder), progress.at, evidence=options.evidence
+        )
     finally:
         progress.end()
     if options.output == "json":
