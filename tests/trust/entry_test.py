@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.trust import canonical, merkle
@@ -127,6 +127,84 @@ def test_what_is_built_parses_to_the_same(body: dict[str, object]) -> None:
     found = parse(3, raw)
     assert isinstance(found, Entry)
     assert found == msgspec.structs.replace(ENTRY, body=body, raw=raw) == read_stored(3, raw)
+
+
+RAW = build(msgspec.structs.replace(ENTRY, n=1, prev="0" * 64, reason="größer \x01 \U0001f680"))
+SEAL = build_seal(Seal(index=4, covers=4, root="0" * 64, heads="1" * 64, streams=1, time_ms=0))
+PIECES = [
+    b'"',
+    b",",
+    b":",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b" ",
+    b"null",
+    b"1.0",
+    b"1e0",
+    b"-0",
+    b"0",
+    b"01",
+]
+PIECES += [b"true", b"\\u0041", b"\\u00e9", b"\\n", b"\\/", b"e\xcc\x81", b"\xed\xa0\x80", b"\xff"]
+PIECES += [b'"v":1,', b'"n":1,', b'"prev":null,', b'"kind":"seal",', b'"x":1,', b'"body":{},']
+
+
+def _slow_parse(index: int, raw: bytes) -> Entry | Seal | None:
+    """Canonical JSON first, then what the fields give when they are built again."""
+    try:
+        fields = canonical.parse(raw)
+        leaf = read_stored(index, raw)
+        built = build(leaf) if isinstance(leaf, Entry) else build_seal(leaf)
+    except (canonical.NotCanonical, NotAnEntry):
+        return None
+    assert isinstance(fields, dict)
+    return leaf if built == raw else None
+
+
+@settings(max_examples=1000)
+@given(raw=st.sampled_from([RAW, SEAL]), data=st.data())
+def test_edited_bytes_are_what_building_makes_or_refused(raw: bytes, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, len(raw)))
+    last = data.draw(st.integers(first, min(len(raw), first + 12)))
+    edited = raw[:first] + data.draw(st.sampled_from(PIECES)) + raw[last:]
+    try:
+        found = parse(4, edited)
+    except NotAnEntry:
+        found = None
+    assert found == _slow_parse(4, edited)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"n":1', b'"n":1.0'),
+        (b'"n":1', b'"n":1,"n":1'),
+        (b'"n":1', b'"n":true'),
+        (b'"n":1', b'"n":"1"'),
+        (b'"n":1', b'"n":9007199254740992'),
+        (b'"v":1', b'"v":1,"w":1'),
+        (b'"v":1', b'"v":2'),
+        (b'{"actor"', b'{ "actor"'),
+        (b'"loud":true', b'"loud":null'),
+        (b'"loud":true', b'"loud":0.5'),
+        (b'"loud":true', b'"loud":9007199254740992'),
+        (b'"loud":true', b'"loud":"e\xcc\x81"'),
+        (b'"loud":true', b'"loud":{"\xc3\xa9":1}'),
+        (b'"loud":true', b'"loud":' + b"[" * 32 + b"]" * 32),
+        (b'"id":"ann"', b'"id":"e\xcc\x81"'),
+        (b'"id":"ann"', b'"id":"\\u0061nn"'),
+        (b'"id":"ann"', b'"id":"ann","jd":""'),
+        (b'"request":"r-1"', b'"request":"e\xcc\x81"'),
+        (b'"prev":"' + b"0" * 64 + b'",', b'"prev":null,'),
+        (b'"prev":"' + b"0" * 64 + b'",', b""),
+    ],
+)
+def test_bytes_that_only_look_like_an_entry_are_refused(old: bytes, new: bytes) -> None:
+    assert old in RAW
+    with pytest.raises(NotAnEntry):
+        parse(3, RAW.replace(old, new, 1))
 
 
 @given(st.binary(max_size=200))
