@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-yours test lint unit crash bench lock clean
+.PHONY: help setup demo demo-yours test lint unit crash bench bench-journal lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,10 @@ crash: ## SIGKILL at many points of deployments on real targets (slow)
 bench: ## speed, as ratios beside a reference in one run
 	@scripts/setup test
 	@$(PYTHON_BIN) benchmarks/run.py
+
+bench-journal: ## the journal at a million facts (slow): appends, verification, start, memory
+	@scripts/setup test
+	@$(PYTHON_BIN) benchmarks/journal_large.py
 
 lock: ## renew the locks (hashes, no hosts)
 	@$(PYTHON_BIN) scripts/lock.py

@@ -19,14 +19,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from surefoot.journal.verify import verify_live
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import ANN, KEY, TallyWorld, draft, open_log
+from surefoot.trust.heads import Head, HeadsMap
 
 SINGLE = 1000
 BATCH = 250
 BATCHES = 400
 STREAMS = 20
+NEW_STREAMS = (1_000, 10_000, 100_000)
 
 
 def disk_of(folder: Path) -> str:
@@ -71,6 +75,22 @@ def bare(folder: Path) -> Callable[[], None]:
     return insert
 
 
+def head_ms(streams: int) -> dict[str, float]:
+    """Processor time of the heads map's root after a changed head, and after a new stream."""
+    heads, changed, new = HeadsMap(), [], []
+    head = Head(i=1, leaf="0" * 64, n=1, state="sha256:" + "0" * 64)
+    for number in range(streams):
+        heads.set(f"deployment/{number}", head)
+    heads.root()
+    for number in range(20):
+        heads.set(f"deployment/{number}", msgspec.structs.replace(head, i=number + 2))
+        changed.append(timed(heads.root))
+        heads.set(f"release/{number}", head)
+        new.append(timed(heads.root))
+    middle = statistics.median
+    return {"changed_ms": round(middle(changed), 3), "new_ms": round(middle(new), 3)}
+
+
 def measure(folder: Path) -> dict[str, Any]:
     """All figures."""
     database = SqliteDatabase(folder / "store")
@@ -80,7 +100,8 @@ def measure(folder: Path) -> dict[str, Any]:
     streams = iter(range(10**9))
 
     def drafts(count: int) -> list[Any]:
-        return [draft(f"env/{next(streams) % STREAMS}", note="n" * 100) for _ in range(count)]
+        places = [next(streams) for _ in range(count)]
+        return [draft(f"env/{at % STREAMS}", note="n" * 100, x=at) for at in places]
 
     singles, inserts = [], []
     for _ in range(SINGLE):
@@ -108,6 +129,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "start_with_replay_seconds": round(replay_ms / 1000, 2),
         "full_verify_seconds": round(verify_ms / 1000, 2),
         "full_verify_with_fold_seconds": round(fold_ms / 1000, 2),
+        "heads_root_by_streams": {str(count): head_ms(count) for count in NEW_STREAMS},
     }
 
 

@@ -55,6 +55,9 @@ def _of(deployment: Deployment) -> list[Orphan]:
     return found
 
 
+_STEPS = {f.StepClaimed.__name__, f.StepFinished.__name__}
+
+
 class OpenClaims:
     """Counts claims without a result over entries alone, as a verifier who folds nothing does."""
 
@@ -66,8 +69,10 @@ class OpenClaims:
 
     def add(self, kind: str, body: Mapping[str, object]) -> None:
         """Take one entry, in order."""
+        if kind not in _STEPS:
+            return
         key = (body.get("deployment"), body.get("step"), body.get("undo") is True)
         if kind == f.StepClaimed.__name__:
             self._open.add(key)
-        elif kind == f.StepFinished.__name__:
+        else:
             self._open.discard(key)

@@ -20,9 +20,11 @@ from surefoot.trust.note import NOTE_BYTES_MAX, NotANote, parse_checkpoint
 STATE_BYTES_MAX = 64 * 1024 * 1024
 BLOB_BYTES_MAX = 16 * 1024 * 1024
 _PAGE = 2_000
+_SMALL_BYTES_MAX = 16 * 1024
+_SMALL_PAGE = 1_000
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A stored leaf; `columns` is what the database says of it beside its bytes."""
 
     index: int
@@ -47,6 +49,9 @@ class Source(Protocol):
 
     def state(self, digest: Digest) -> bytes | None:
         """The state blob of this name, None when missing."""
+
+    def small_states(self) -> Iterator[tuple[Digest, bytes]]:
+        """State blobs that are cheaper to read all at once than one by one; perhaps none."""
 
     def tile(self, path: str) -> bytes | None:
         """A tile of hashes, None when this source keeps none."""
@@ -104,6 +109,18 @@ class DatabaseSource:
             row = session.row("journal.state", digest=digest)
         return None if row is None else bytes(row[0])
 
+    def small_states(self) -> Iterator[tuple[Digest, bytes]]:
+        """Those of up to 16 KiB, in the order in which they are stored."""
+        digest = ""
+        small = {"size_bytes_max": _SMALL_BYTES_MAX, "limit": _SMALL_PAGE}
+        while True:
+            with self._database.read() as session:
+                page = session.rows("journal.states_after", digest=digest, **small)
+            yield from ((Digest(name), bytes(content)) for name, content in page)
+            if len(page) < _SMALL_PAGE:
+                return
+            digest = page[-1][0]
+
     def tile(self, path: str) -> bytes | None:
         """None: a database keeps no tiles."""
         return None
@@ -155,6 +172,10 @@ class ExportSource:
         """A blob of evidence below `blobs/`, None when it is missing or differs."""
         content = self._read(blob_path(digest), BLOB_BYTES_MAX)
         return None if content is None or digest_of(content) != digest else content
+
+    def small_states(self) -> Iterator[tuple[Digest, bytes]]:
+        """None: each state is a file."""
+        return iter(())
 
     def tile(self, path: str) -> bytes | None:
         """A tile of hashes; empty bytes when it is missing."""

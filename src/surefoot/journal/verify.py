@@ -102,6 +102,7 @@ class _Verification:
         self._signatures = 0
         self._chain = Chain()
         self._states: dict[Digest, bool] = {}
+        self._intact_states: set[Digest] = set()
         self._problems: list[Problem] = []
         self._batch: list[Entry] = []
         self._entries = self._seals = 0
@@ -143,6 +144,8 @@ class _Verification:
 
     def _leaves(self) -> None:
         """Stops at the first bad leaf: nothing after it can be judged."""
+        states = self._source.small_states()
+        self._intact_states = {name for name, content in states if digest_of(content) == name}
         try:
             for row in self._source.rows():
                 if self._head is not None and row.index >= self._head[0]:
@@ -183,7 +186,8 @@ class _Verification:
         self._claims.add(leaf.kind, leaf.body)
         self._epochs.take(leaf)
         if leaf.state not in self._states:
-            self._states[leaf.state] = self._intact(leaf)
+            self._states[leaf.state] = leaf.state in self._intact_states or self._intact(leaf)
+            self._intact_states.discard(leaf.state)
         if self._world is not None:
             self._batch.append(leaf)
 

@@ -49,8 +49,9 @@ class Chain:
 
     def add(self, leaf: Entry | Seal) -> None:
         """Take the next leaf. Raises `Broken`; the chain is then of no more use."""
-        if leaf.index != self.size:
-            raise Broken("journal.entry.missing", self.size, str(self.size), str(leaf.index))
+        size = self.tree.size
+        if leaf.index != size:
+            raise Broken("journal.entry.missing", size, str(size), str(leaf.index))
         if leaf.time_ms < self.time_ms:
             raise Broken(
                 "journal.entry.time", leaf.index, f"at least {self.time_ms}", str(leaf.time_ms)

@@ -28,8 +28,13 @@ def digest_of_chunks(chunks: Iterable[bytes]) -> Digest:
     return Digest("sha256:" + running.hexdigest())
 
 
+def is_digest(text: str) -> bool:
+    """True when the text has the form of a `Digest`."""
+    return _FORM.fullmatch(text) is not None
+
+
 def parse_digest(text: str) -> Digest:
     """A `Digest` from outside text. Raises `ValueError` when it has any other form."""
-    if not _FORM.fullmatch(text):
+    if not is_digest(text):
         raise ValueError(f"not a digest: {text[:80]!r}")
     return Digest(text)

@@ -4,6 +4,7 @@ Keeps: bytes are restricted canonical JSON of at most 16 KiB; every field is pre
 field is unknown; `prev` is absent in the first entry of a stream only; parsing accepts exactly
 what building makes. Does not: store, hash into a tree, or know what a body means.
 Source: docs/formats/entry.md.
+The structs are left to reference counting (`gc=False`): what is read from JSON holds no cycle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from surefoot.trust import canonical
-from surefoot.trust.digest import Digest, parse_digest
+from surefoot.trust.digest import Digest, is_digest
 from surefoot.trust.payload import Payload
 
 Plain = dict[str, canonical.JSON]
@@ -29,6 +30,7 @@ NO_STATE = Digest("")
 SEAL = "seal"
 
 _INTEGER_MAX = 2**53 - 1
+_TIME_MS_MAX = 253402300799999
 _STREAM = re.compile(r"[a-z][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9._:@+-]*)*")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -41,7 +43,7 @@ class NotAnEntry(ValueError):
     """The bytes or the fields are outside the format."""
 
 
-class Actor(msgspec.Struct, frozen=True, kw_only=True):
+class Actor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who acted. `auth` says how that was established, such as a key's fingerprint."""
 
     type: Literal["person", "machine", "device"]
@@ -65,7 +67,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     erases: tuple[str, ...] = ()
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One entry. `prev` is the leaf hash (64 hex digits) of the stream's entry before.
 
     `state` is the digest of the stream's complete state after this entry; it is empty only while
@@ -89,7 +91,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes = b""
 
 
-class Seal(msgspec.Struct, frozen=True, kw_only=True):
+class Seal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The leaf that ends a batch: root of the `covers` leaves before it and of the heads map.
 
     `clamped_ms` says by how much the clock was behind the entry before, whose time was then used.
@@ -107,7 +109,12 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _StoredEntry(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
 ):
     v: int
     kind: str
@@ -147,39 +154,44 @@ def build(entry: Entry) -> bytes:
     Raises `NotAnEntry` naming the field that is outside the format.
     """
     _check_entry(entry)
-    fields: dict[str, object] = {
-        "v": entry.v,
-        "kind": entry.kind,
-        "stream": entry.stream,
-        "n": entry.n,
-        "time": text_of_time(entry.time_ms),
-        "actor": {"type": entry.actor.type, "id": entry.actor.id, "auth": entry.actor.auth},
-        "request": entry.request,
-        "body": entry.body,
-        "state": entry.state,
-        "state_schema": entry.state_schema,
-        "evidence": list(entry.evidence),
-        "reason": entry.reason,
-    }
-    if entry.prev is not None:
-        fields["prev"] = entry.prev
-    return _bounded(fields)
+    stored = _StoredEntry(
+        v=entry.v,
+        kind=entry.kind,
+        stream=entry.stream,
+        n=entry.n,
+        time=text_of_time(entry.time_ms),
+        actor=entry.actor,
+        request=entry.request,
+        body=entry.body,
+        state=entry.state,
+        state_schema=entry.state_schema,
+        evidence=entry.evidence,
+        reason=entry.reason,
+        prev=entry.prev,
+    )
+    try:
+        raw = _ENCODER.encode(stored)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotAnEntry(str(error)) from None
+    _check_size(raw)
+    _check_texts(entry, raw)
+    return raw
 
 
 def build_seal(seal: Seal) -> bytes:
     """The exact bytes of a seal. Raises `NotAnEntry`."""
     _check_seal(seal)
-    return _bounded(
-        {
-            "v": seal.v,
-            "kind": SEAL,
-            "covers": seal.covers,
-            "root": seal.root,
-            "heads": seal.heads,
-            "streams": seal.streams,
-            "time": text_of_time(seal.time_ms),
-            "clamped_ms": seal.clamped_ms,
-        }
+    return _ENCODER.encode(
+        _StoredSeal(
+            v=seal.v,
+            kind=SEAL,
+            covers=seal.covers,
+            root=seal.root,
+            heads=seal.heads,
+            streams=seal.streams,
+            time=text_of_time(seal.time_ms),
+            clamped_ms=seal.clamped_ms,
+        )
     )
 
 
@@ -189,8 +201,7 @@ def parse(index: int, raw: bytes) -> Entry | Seal:
     The typed fields are written again and compared byte for byte: that refuses an unknown order,
     name, escape or number form, and a name that stands twice.
     """
-    if len(raw) > SIZE_BYTES_MAX:
-        raise NotAnEntry(f"entry has {len(raw)} bytes, more than {SIZE_BYTES_MAX}")
+    _check_size(raw)
     found = _decoded(raw)
     if _ENCODER.encode(found) != raw:
         raise NotAnEntry("the bytes differ from their canonical form")
@@ -201,7 +212,7 @@ def parse(index: int, raw: bytes) -> Entry | Seal:
         return seal
     entry = _stored_entry(index, raw, found)
     _check_entry(entry)
-    _check_texts(entry)
+    _check_texts(entry, raw)
     return entry
 
 
@@ -225,6 +236,7 @@ def check_draft(draft: Draft) -> None:
     _need(isinstance(draft.reason, str) and len(draft.reason) <= REASON_MAX, "reason")
 
 
+@lru_cache(maxsize=4096)
 def text_of_time(time_ms: int) -> str:
     """RFC 3339 in UTC with whole milliseconds, like 2026-11-21T10:00:00.000Z."""
     moment = _EPOCH + timedelta(milliseconds=time_ms)
@@ -277,14 +289,9 @@ def _stored_seal(index: int, raw: bytes, found: _StoredSeal) -> Seal:
     )
 
 
-def _bounded(fields: dict[str, object]) -> bytes:
-    try:
-        raw = canonical.encode(fields)
-    except canonical.NotCanonical as error:
-        raise NotAnEntry(str(error)) from None
+def _check_size(raw: bytes) -> None:
     if len(raw) > SIZE_BYTES_MAX:
         raise NotAnEntry(f"entry has {len(raw)} bytes, more than {SIZE_BYTES_MAX}")
-    return raw
 
 
 def _decoded(raw: bytes) -> _StoredEntry | _StoredSeal:
@@ -301,35 +308,49 @@ def _check_names(stream: str, kind: str) -> None:
     _need(kind != SEAL, "kind")
 
 
-def _check_texts(entry: Entry) -> None:
-    """The profile of canonical JSON, for what is not held to a narrower form already."""
+def _check_texts(entry: Entry, raw: bytes) -> None:
+    """The profile of canonical JSON, for what is not held to a narrower form already.
+
+    In ASCII bytes every text is in the profile: any other escape is not how it is written.
+    """
     try:
         canonical.check(entry.body, 1)
-        if not entry.raw.isascii():
+        if not raw.isascii():
             canonical.check([entry.reason, entry.request, entry.actor.id, entry.actor.auth])
     except canonical.NotCanonical as error:
         raise NotAnEntry(str(error)) from None
 
 
 def _check_entry(entry: Entry) -> None:
+    """Field by field, written out: this is half of the time that reading an entry takes."""
     _check_names(entry.stream, entry.kind)
-    _need(isinstance(entry.body, dict), "body")
-    _need(len(entry.evidence) <= EVIDENCE_MAX, "evidence")
-    _need(isinstance(entry.reason, str) and len(entry.reason) <= REASON_MAX, "reason")
-    _need(entry.v == VERSION, "v")
-    _need(0 <= entry.n <= _INTEGER_MAX, "n")
-    _need((entry.prev is None) == (entry.n == 0), "prev")
-    _need(entry.prev is None or bool(_HASH.fullmatch(entry.prev)), "prev")
-    _need(0 <= entry.time_ms <= 253402300799999, "time")
-    _need(entry.actor.type in _ACTOR_TYPES, "actor")
-    _need(0 < len(entry.actor.id) <= 200 and len(entry.actor.auth) <= 400, "actor")
-    _need(len(entry.request) <= 200, "request")
-    _need(1 <= entry.state_schema <= _INTEGER_MAX, "state_schema")
-    for digest in (entry.state, *entry.evidence):
-        try:
-            parse_digest(digest)
-        except ValueError as error:
-            raise NotAnEntry(str(error)) from None
+    n, prev, actor = entry.n, entry.prev, entry.actor
+    if not isinstance(entry.body, dict):
+        raise _outside("body")
+    if len(entry.evidence) > EVIDENCE_MAX:
+        raise _outside("evidence")
+    if not isinstance(entry.reason, str) or len(entry.reason) > REASON_MAX:
+        raise _outside("reason")
+    if type(entry.v) is not int or entry.v != VERSION:
+        raise _outside("v")
+    if type(n) is not int or not 0 <= n <= _INTEGER_MAX:
+        raise _outside("n")
+    if prev is None:
+        if n != 0:
+            raise _outside("prev")
+    elif n == 0 or not _HASH.fullmatch(prev):
+        raise _outside("prev")
+    if not 0 <= entry.time_ms <= _TIME_MS_MAX:
+        raise _outside("time")
+    if actor.type not in _ACTOR_TYPES or not 0 < len(actor.id) <= 200 or len(actor.auth) > 400:
+        raise _outside("actor")
+    if len(entry.request) > 200:
+        raise _outside("request")
+    if type(entry.state_schema) is not int or not 1 <= entry.state_schema <= _INTEGER_MAX:
+        raise _outside("state_schema")
+    for digest in (entry.state, *entry.evidence) if entry.evidence else (entry.state,):
+        if not is_digest(digest):
+            raise NotAnEntry(f"not a digest: {digest[:80]!r}")
 
 
 def _check_seal(seal: Seal) -> None:
@@ -338,10 +359,14 @@ def _check_seal(seal: Seal) -> None:
     _need(bool(_HASH.fullmatch(seal.root)), "root")
     _need(bool(_HASH.fullmatch(seal.heads)), "heads")
     _need(0 <= seal.streams <= seal.covers, "streams")
-    _need(0 <= seal.time_ms <= 253402300799999, "time")
+    _need(0 <= seal.time_ms <= _TIME_MS_MAX, "time")
     _need(0 <= seal.clamped_ms <= _INTEGER_MAX, "clamped_ms")
 
 
 def _need(holds: bool, field: str) -> None:
     if not holds:
-        raise NotAnEntry(f"field {field} is outside the format")
+        raise _outside(field)
+
+
+def _outside(field: str) -> NotAnEntry:
+    return NotAnEntry(f"field {field} is outside the format")

@@ -16,7 +16,7 @@ import msgspec
 from surefoot.trust import merkle
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stream's newest entry: tree position, leaf hash as 64 hex digits, n, state's digest."""
 
     i: int
@@ -113,6 +113,7 @@ class HeadsMap:
         self._changed.clear()
         if new:
             self._keys = sorted(self._keys + new)
+        if new or len(keys) * 4 > len(self._keys):
             self._rebuild(bisect_left(self._keys, min(keys)))
         else:
             self._climb(keys)
@@ -131,12 +132,18 @@ class HeadsMap:
 
     def _climb(self, keys: list[bytes]) -> None:
         """Compute anew the paths of these leaves, shared nodes once."""
-        places = {bisect_left(self._keys, key): self._hashes[key] for key in keys}
-        for row, above in zip(self._rows, [*self._rows[1:], None], strict=True):
-            for place, node in places.items():
-                row[place * merkle.HASH_BYTES : (place + 1) * merkle.HASH_BYTES] = node
-            if above is not None:
-                places = {at: _pair(row, at) for at in {place >> 1 for place in places}}
+        sha256 = hashlib.sha256
+        changed = {bisect_left(self._keys, key): self._hashes[key] for key in keys}
+        for row in self._rows:
+            for place, node in changed.items():
+                row[place * 32 : place * 32 + 32] = node
+            above = {}
+            for pair in {place >> 1 for place in changed}:
+                both = row[pair * 64 : pair * 64 + 64]
+                # The last one without a neighbour moves up as it is.
+                whole = len(both) == 64
+                above[pair] = sha256(b"\x01" + both).digest() if whole else bytes(both)
+            changed = above
 
 
 def verify_present(stream: str, head: Head, answer: Answer, root: bytes) -> bool:
@@ -175,12 +182,6 @@ def _holds(place: Place, size: int, root: bytes) -> bool:
 def _node(row: bytearray, place: int) -> bytes:
     """The node at this place of a row, empty when there is none."""
     return bytes(row[place * merkle.HASH_BYTES : (place + 1) * merkle.HASH_BYTES])
-
-
-def _pair(row: bytearray, place: int) -> bytes:
-    """The node above two neighbours; the last one without a neighbour moves up as it is."""
-    both = bytes(row[place * 64 : place * 64 + 64])
-    return hashlib.sha256(b"\x01" + both).digest() if len(both) == 64 else both
 
 
 def _lonely(row: bytearray) -> bytearray:

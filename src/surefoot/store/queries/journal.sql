@@ -38,7 +38,8 @@ ORDER BY time_ms DESC, n DESC LIMIT 1
 SELECT content FROM states WHERE digest = :digest
 
 -- name: states_after
-SELECT digest, content FROM states WHERE digest > :digest ORDER BY digest LIMIT :limit
+SELECT digest, content FROM states
+WHERE digest > :digest AND LENGTH(content) <= :size_bytes_max ORDER BY digest LIMIT :limit
 
 -- name: streams
 SELECT DISTINCT stream FROM entries WHERE stream IS NOT NULL ORDER BY stream
