@@ -44,7 +44,7 @@ def put_state(database: Database, digest: str, content: bytes = b"x") -> None:
 
 def states(database: Database) -> list[str]:
     with database.read() as session:
-        rows = session.rows("journal.states_after", digest="", size_bytes_max=9, limit=100)
+        rows = session.rows("journal.states_after", digest="", limit=100)
     return [row[0] for row in rows]
 
 
@@ -72,11 +72,11 @@ def test_an_exception_changes_nothing(database: Database) -> None:
 def test_a_read_sees_one_moment(database: Database) -> None:
     put_state(database, "a")
     with database.read() as session:
-        assert len(session.rows("journal.states_after", digest="", size_bytes_max=9, limit=9)) == 1
+        assert len(session.rows("journal.states_after", digest="", limit=9)) == 1
         thread = threading.Thread(target=put_state, args=(database, "b"))
         thread.start()
         thread.join()
-        assert len(session.rows("journal.states_after", digest="", size_bytes_max=9, limit=9)) == 1
+        assert len(session.rows("journal.states_after", digest="", limit=9)) == 1
     assert states(database) == ["a", "b"]
 
 

@@ -115,7 +115,7 @@ class DatabaseSource:
         small = {"size_bytes_max": _SMALL_BYTES_MAX, "limit": _SMALL_PAGE}
         while True:
             with self._database.read() as session:
-                page = session.rows("journal.states_after", digest=digest, **small)
+                page = session.rows("journal.small_states_after", digest=digest, **small)
             yield from ((Digest(name), bytes(content)) for name, content in page)
             if len(page) < _SMALL_PAGE:
                 return

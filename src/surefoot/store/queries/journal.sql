@@ -38,6 +38,9 @@ ORDER BY time_ms DESC, n DESC LIMIT 1
 SELECT content FROM states WHERE digest = :digest
 
 -- name: states_after
+SELECT digest, content FROM states WHERE digest > :digest ORDER BY digest LIMIT :limit
+
+-- name: small_states_after
 SELECT digest, content FROM states
 WHERE digest > :digest AND LENGTH(content) <= :size_bytes_max ORDER BY digest LIMIT :limit
 
