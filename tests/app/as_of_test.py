@@ -67,7 +67,8 @@ def test_every_question_takes_a_time_or_says_why_not() -> None:
     assert takes | timeless == asked
     assert not takes & timeless
     assert timeless == {
-        *("deployment plan-bytes", "job show", "journal entry", "journal wait", "release never")
+        *("deployment plan-bytes", "job show", "journal entry", "journal request", "journal wait"),
+        "release never",
     }
     assert [o.name for o in OPERATIONS.values() if o.timeless and not o.question] == []
 

@@ -133,6 +133,14 @@ def test_a_time_of_zero_or_beyond_the_end_is_not_counted() -> None:
         cosignatures(note, [signer.key])
 
 
+def test_thirty_two_cosigners_of_the_longer_kind_have_room_under_one_checkpoint() -> None:
+    signers = [
+        CosignerSigner(f"witness.example/{n}", bytes([n]) * 32, ML_DSA_44) for n in range(32)
+    ]
+    note = with_lines(NOTE, [signer.cosign(TEXT, 5) for signer in signers])
+    assert len(cosignatures(note, [signer.key for signer in signers])) == 32
+
+
 def test_lines_are_added_once_and_only_lines() -> None:
     line = SIGNERS[ED25519].cosign(TEXT, 5)
     once = with_lines(NOTE, [line, line])

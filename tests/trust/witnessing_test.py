@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.trust.note import NotANote
-from surefoot.trust.witnessing import AddCheckpoint, parse_request, parse_size
+from surefoot.trust.witnessing import REQUEST_BYTES_MAX, AddCheckpoint, parse_request, parse_size
 
 HASH = "A" * 43 + "="
 
@@ -42,7 +42,7 @@ def test_the_form_is_the_published_one() -> None:
         f"old 7\n{HASH[:-2]}B=\n\nnote\n".encode(),
         ("old 7\n" + f"{HASH}\n" * 64 + "\nnote\n").encode(),
         b"old 7\n\n\xff\n",
-        b"old 7\n\n" + b"x" * (256 * 1024),
+        b"old 7\n\n" + b"x" * REQUEST_BYTES_MAX,
     ],
 )
 def test_what_is_not_of_the_form_is_refused(body: bytes) -> None:

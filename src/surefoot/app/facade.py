@@ -24,6 +24,8 @@ from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import Clock
 from surefoot.engine.effects import Effects, draft
+from surefoot.journal.anchor import Anchor
+from surefoot.journal.cosigning import Cosigning
 from surefoot.journal.log import Log, Receipt
 from surefoot.journal.proof import Prover
 from surefoot.product import Definition, parse_definition
@@ -112,6 +114,8 @@ class App:
     builder: Building
     jobs: Jobs
     log_key: str
+    cosigning: Cosigning
+    anchor: Anchor | None
     identity_salt: bytes
     runner: Actor
     addresses: Callable[[str], Plain]

@@ -16,6 +16,7 @@ from surefoot.app.operation import Arguments, Request, operation
 from surefoot.app.orphan import shown_orphans
 from surefoot.app.payload import commitments_of, opened, opened_body
 from surefoot.app.people import AtArguments
+from surefoot.app.witnesses import watching
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.engine.loop import LEASE_SECONDS
@@ -65,7 +66,7 @@ def installation(app: App, request: Request, arguments: AtArguments) -> Plain:
     }
     if app.log.alarm is not None:
         answer["alarm"] = dict(app.log.alarm.record())
-    return answer
+    return answer | (watching(app) if then.now else {})
 
 
 def _size(app: App, then: AsOf) -> int:

@@ -19,6 +19,7 @@ from surefoot.compose.log_keys import (
     kept_keys,
     keys_text,
 )
+from surefoot.compose.witnessing import ANCHOR_SEED, keep_policy, read_policy, witnessed
 from surefoot.core import facts as f
 from surefoot.core import policy
 from surefoot.core.errors import Refused
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: int = 300
     lease_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     free_bytes_min: int = 64 * 1024 * 1024
+    anchors: bool = False
 
 
 class FounderKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +68,12 @@ def private_file(path: Path, content: bytes) -> None:
     write_durably(path, content)
 
 
-def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...]) -> Plain:
+def initialise(
+    folder: Path,
+    settings: Settings,
+    founders: tuple[FounderKey, ...],
+    witness_policy: bytes | None = None,
+) -> Plain:
     """Make an installation: keys, journal, two founders. Raises `Refused` when one is there."""
     if (folder / "settings.json").exists():
         raise Refused(
@@ -79,12 +86,9 @@ def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...
     policy.check_name(settings.installation, "installation")
     policy.check_name(settings.product, "product")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("log", "builder", "installation"):
-        private_file(folder / "keys" / name, randomness.token_bytes(32))
-    salt = randomness.token_bytes(32)
-    private_file(folder / "keys" / "identity-salt", salt)
-    vkey = log_key(folder, settings)
-    keep_keys(folder, [KeptKey(seed=FIRST_SEED, vkey=vkey, from_ms=SystemClock().now_ms())])
+    if witness_policy is not None:
+        keep_policy(folder, witness_policy)
+    salt = _make_keys(folder, settings)
     facts = tuple(
         f.Founder(
             person=founder.person,
@@ -109,6 +113,18 @@ def initialise(folder: Path, settings: Settings, founders: tuple[FounderKey, ...
         database.close()
     private_file(folder / "settings.json", json.dumps(msgspec.to_builtins(settings)).encode())
     return {"folder": str(folder), "log_key": log_key(folder, settings)}
+
+
+def _make_keys(folder: Path, settings: Settings) -> bytes:
+    """Every secret of a new installation; the salt that blinds commit addresses."""
+    names = ["log", "builder", "installation", *([ANCHOR_SEED] if settings.anchors else [])]
+    for name in names:
+        private_file(folder / "keys" / name, randomness.token_bytes(32))
+    salt = randomness.token_bytes(32)
+    private_file(folder / "keys" / "identity-salt", salt)
+    vkey = log_key(folder, settings)
+    keep_keys(folder, [KeptKey(seed=FIRST_SEED, vkey=vkey, from_ms=SystemClock().now_ms())])
+    return salt
 
 
 def load_settings(folder: Path) -> Settings:
@@ -170,6 +186,7 @@ def open_log(
     keys = kept_keys(folder, settings.installation)
     try:
         signer = checkpoint_signer(folder, keys, path, clock.now_ms)
+        signer.witnessed = witnessed(read_policy(folder), signer.verifier.name)
     except BaseException:
         database.close()
         raise

@@ -122,7 +122,9 @@ def run(
             ),
         )
         installation.engine.start()
+        installation.cosigning.start()
         try:
             serve(listeners, lambda: on_ready({item.name: item.address for item in listeners}))
         finally:
+            installation.cosigning.stop()
             installation.engine.stop()

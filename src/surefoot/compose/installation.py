@@ -26,6 +26,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     root,
     steering,
     upkeep,
+    witnesses,
 )
 from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
@@ -45,6 +46,7 @@ from surefoot.compose.gating import Gating
 from surefoot.compose.rooting import keep_root
 from surefoot.compose.signed import finder, signed_acts
 from surefoot.compose.targeting import Targeting
+from surefoot.compose.witnessing import anchor_signer, read_policy
 from surefoot.core.environment import report_services
 from surefoot.core.errors import SurefootError
 from surefoot.core.fold import new_world
@@ -57,6 +59,8 @@ from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
 from surefoot.engine.loop import Engine
+from surefoot.journal.anchor import Anchor
+from surefoot.journal.cosigning import Cosigning
 from surefoot.journal.proof import Prover
 from surefoot.journal.verify import verify_live
 from surefoot.secrets.embedded import EmbeddedSecrets
@@ -117,6 +121,13 @@ class Installation:
             self.worker,
             fault=fault,
         )
+        self.cosigning = Cosigning(
+            self.log,
+            self.database,
+            read_policy(folder),
+            verifiers(log_keys(folder, self.settings)),
+        )
+        self.anchor = self._anchor()
         self.app = self._app()
         leases = Leases(self.database)
         if not self.settings.store:
@@ -124,6 +135,13 @@ class Installation:
             leases.clear()
         self.engine = self._engine(leases)
         self.desk = self._desk()
+
+    def _anchor(self) -> Anchor | None:
+        origin = verifiers(log_key(self.folder, self.settings))[0].name
+        signer = anchor_signer(self.folder, origin)
+        if signer is None:
+            return None
+        return Anchor(self.log, self.database, signer, lambda: self.clock.now_ms() // 1000)
 
     def _engine(self, leases: Leases) -> Engine:
         return Engine(
@@ -177,6 +195,8 @@ class Installation:
             ),
             jobs=Jobs(self.clock.now_ms, self.clock.token),
             log_key=key,
+            cosigning=self.cosigning,
+            anchor=self.anchor,
             identity_salt=seed(self.folder, "identity-salt"),
             runner=self.runner,
             keep_draft=self.drafts.keep,
@@ -279,6 +299,8 @@ class Installation:
         if self.clock.now_ms() - self._looked_ms > _LOOK_MS:
             self._looked_ms = self.clock.now_ms()
             self.note_services()
+            if self.anchor is not None and self.anchor.due():
+                self.anchor.cosign()
 
     def note_services(self) -> None:
         """Bring what keepers did on their own (restarts after a crash) into the journal."""

@@ -31,7 +31,8 @@ from surefoot.compose.log_keys import (
     origin_of,
     signer_of,
 )
-from surefoot.compose.rooting import draft_of, keep_root, looked_at, newest_root, read_policy
+from surefoot.compose.rooting import draft_of, keep_root, looked_at, newest_root
+from surefoot.compose.witnessing import read_policy
 from surefoot.core import facts as f
 from surefoot.core import trust_root
 from surefoot.core.errors import Refused

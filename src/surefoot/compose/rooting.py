@@ -14,6 +14,7 @@ import msgspec
 
 from surefoot.compose.folder import checkpoint_path, load_settings, open_store, seed
 from surefoot.compose.log_keys import KeptKey, kept_keys, reader_of
+from surefoot.compose.witnessing import anchor_signer, read_policy
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.core.trust_root import FOUNDERS_MIN
@@ -22,9 +23,10 @@ from surefoot.engine.clock import SystemClock
 from surefoot.journal.log import Log
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.durable import write_durably
+from surefoot.trust.cosignature import CosignerKey
 from surefoot.trust.digest import Digest
 from surefoot.trust.keys import private_key
-from surefoot.trust.quorum import NotAPolicy, TrustPolicy, parse_policy
+from surefoot.trust.quorum import TrustPolicy
 from surefoot.trust.root import (
     BadRoot,
     CosignerEntry,
@@ -34,8 +36,6 @@ from surefoot.trust.root import (
     payload_of,
     read_root,
 )
-
-_POLICY = "witness.policy"
 
 
 def keep_root(folder: Path, version: int, content: bytes) -> None:
@@ -95,7 +95,7 @@ def draft_of(
                 installation=name,
                 threshold=min(FOUNDERS_MIN, len(signers)),
                 signers=signers,
-                logs=_logs(keys, before, first_ms),
+                logs=_anchored(_logs(keys, before, first_ms), folder),
                 witnesses=_witnesses(before, policy, first_ms),
                 quorum=_quorum(policy),
                 auditors=_auditors(before, auditors),
@@ -130,15 +130,13 @@ def _logs(keys: Sequence[KeptKey], before: Root | None, first_ms: int) -> tuple[
     return tuple(found)
 
 
-def read_policy(folder: Path) -> TrustPolicy:
-    """The folder's witness.policy; one without witnesses when there is none."""
-    try:
-        text = (folder / _POLICY).read_text("utf-8")
-        return parse_policy(text)
-    except FileNotFoundError:
-        return TrustPolicy()
-    except (NotAPolicy, UnicodeDecodeError) as error:
-        raise _refused(folder / _POLICY, str(error)) from None
+def _anchored(logs: tuple[LogKey, ...], folder: Path) -> tuple[LogKey, ...]:
+    """The anchor key stands beside the log key that it first belonged to."""
+    signer = anchor_signer(folder, logs[-1].origin)
+    known = [CosignerKey.parse(log.anchor).public for log in logs if log.anchor]
+    if signer is None or signer.key.public in known:
+        return logs
+    return (*logs[:-1], msgspec.structs.replace(logs[-1], anchor=signer.key.text()))
 
 
 def _witnesses(

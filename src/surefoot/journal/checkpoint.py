@@ -11,10 +11,11 @@ Does not: look into the tree. Source: c2sp.org/tlog-checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from surefoot.core.errors import Corrupt, Failed
+from surefoot.journal.witness_client import witness_ahead
 from surefoot.store.durable import write_durably
 from surefoot.trust.note import (
     NOTE_BYTES_MAX,
@@ -78,7 +79,8 @@ class CheckpointFile:
 class CheckpointSigner(CheckpointFile):
     """Signs checkpoints of a log and remembers the last.
 
-    `retiring` says which rotated keys of the same origin still sign beside the present one.
+    `retiring` says which rotated keys of the same origin still sign beside the present one;
+    `witnessed` says, for the newest checkpoint, the sizes that witnesses cosigned, by name.
     """
 
     def __init__(
@@ -91,6 +93,17 @@ class CheckpointSigner(CheckpointFile):
         super().__init__(key.verifier, path, earlier)
         self._key = key
         self._retiring = retiring
+        self.witnessed: Callable[[str], Mapping[str, int]] = lambda note: {}
+
+    def compare_witnesses(self, newest: str | None, size: Callable[[], int]) -> None:
+        """Before the first signature: no witness may have cosigned a larger tree than there is.
+
+        `size` is asked after the witnesses: other processes may write meanwhile. Raises `Corrupt`.
+        """
+        sizes = {} if newest is None else self.witnessed(newest)
+        for name, cosigned in sizes.items():
+            if cosigned > (found := size()):
+                raise witness_ahead(name, found, cosigned)
 
     def sign(self, size: int, root: bytes) -> str:
         """The signed checkpoint of this size and root; the file is durable when this returns.

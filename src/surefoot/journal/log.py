@@ -245,6 +245,8 @@ class Log(History, Generic[W]):
             return
         try:
             self._compare_last(memory, last, stored)
+            if isinstance(self._signer, CheckpointSigner):
+                self._signer.compare_witnesses(stored, lambda: self._caught_up().chain.size)
         except Corrupt as error:
             self._raise_alarm(error)
             return

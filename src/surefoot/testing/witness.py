@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from surefoot.compose import witness
 from surefoot.trust.merkle import Tree, leaf_hash
 from surefoot.trust.note import Checkpoint, SignerKey
 from surefoot.trust.witnessing import AddCheckpoint
@@ -49,9 +50,11 @@ class NumberedLog:
 class WitnessProcess:
     """`surefoot witness run` on a free port of this machine."""
 
-    def __init__(self, folder: Path, name: str = "witness.example/w", *words: str) -> None:
+    def __init__(
+        self, folder: Path, name: str = "witness.example/w", *, ml_dsa: bool = False
+    ) -> None:
         self.folder = folder
-        self.vkey = str(self.ask("witness", "init", str(folder), "--name", name, *words)["vkey"])
+        self.vkey = str(witness.make(folder, name, ml_dsa=ml_dsa)["vkey"])
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
 
@@ -71,7 +74,7 @@ class WitnessProcess:
 
     def trust(self, vkey: str) -> None:
         """Take checkpoints of this log."""
-        self.ask("witness", "trust", str(self.folder), vkey)
+        witness.trust(self.folder, vkey)
 
     def start(self, listen: str = "127.0.0.1:0", kill_at: str = "") -> str:
         """Start it; the address. `kill_at` is a place where it ends itself by SIGKILL."""

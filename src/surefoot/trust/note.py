@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ED25519 = 0x01
-NOTE_BYTES_MAX = 64 * 1024
+NOTE_BYTES_MAX = 256 * 1024
 SIGNATURES_MAX = 100
 KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
 LINE_START = "— "

@@ -15,7 +15,7 @@ from surefoot.trust.merkle import HASH_BYTES
 from surefoot.trust.note import NOTE_BYTES_MAX, NotANote, decoded
 
 PROOF_LINES_MAX = 63
-REQUEST_BYTES_MAX = 4 * NOTE_BYTES_MAX
+REQUEST_BYTES_MAX = NOTE_BYTES_MAX + 8 * 1024
 SIZE_TYPE = "text/x.tlog.size"
 
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,15})")

@@ -17,7 +17,7 @@ import pytest
 from surefoot.doors.witness.application import witness_app
 from surefoot.journal.witness import Answer
 from surefoot.testing.witness import SUREFOOT, NumberedLog, WitnessProcess
-from surefoot.trust.cosignature import CosignerKey, cosignatures, with_lines
+from surefoot.trust.cosignature import ML_DSA_44, CosignerKey, cosignatures, with_lines
 from surefoot.trust.note import SignerKey
 from surefoot.trust.witnessing import REQUEST_BYTES_MAX
 
@@ -91,7 +91,7 @@ def test_a_log_is_trusted_while_it_runs(witness: WitnessProcess) -> None:
     witness.start()
     newcomer = NumberedLog(SignerKey("new.example", b"n" * 32))
     assert witness.post(newcomer.request(0, 3))[0] == 404
-    witness.trust(newcomer.key.verifier.text())
+    witness.ask("witness", "trust", str(witness.folder), newcomer.key.verifier.text())
     assert witness.post(newcomer.request(0, 3))[0] == 200
     shown = witness.ask("witness", "show", str(witness.folder))
     assert [(log["origin"], log["size"]) for log in shown["logs"]] == [  # type: ignore[attr-defined]
@@ -101,11 +101,13 @@ def test_a_log_is_trusted_while_it_runs(witness: WitnessProcess) -> None:
 
 
 def test_the_key_is_the_owners_alone_and_another_process_is_kept_out(
-    witness: WitnessProcess,
+    witness: WitnessProcess, tmp_path: Path
 ) -> None:
     assert stat.S_IMODE((witness.folder / "seed").stat().st_mode) == 0o600
     assert stat.S_IMODE(witness.folder.stat().st_mode) == 0o700
     witness.start()
+    made = witness.ask("witness", "init", str(tmp_path / "new"), "--name", "w/new", "--ml-dsa")
+    assert CosignerKey.parse(str(made["vkey"])).kind == ML_DSA_44
     second = subprocess.run(
         [*SUREFOOT, "witness", "run", str(witness.folder), "--listen", "127.0.0.1:0"],
         capture_output=True,

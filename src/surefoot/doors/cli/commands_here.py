@@ -44,6 +44,8 @@ HERE = (
             Word("--checkpoint", "keep the last checkpoint in this file", shown_as="FILE"),
             Word("--poll-seconds", "how long devices sleep between polls", int, 300),
             Word("--lease-seconds", "until a dead server's work is taken over", int, 30),
+            Word("--witness-policy", "who watches the log, and how many", shown_as="FILE"),
+            Word("--anchors", "give the log a post-quantum key; decided here for good", flag=True),
             Word("--example", "copy the example product there instead", flag=True),
         ),
         "setup:init",

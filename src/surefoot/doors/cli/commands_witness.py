@@ -1,7 +1,8 @@
-"""Commands of a witness, which runs on another machine than the log."""
+"""Commands of a witness, which runs on another machine than the log, and of the log about it."""
 
 from __future__ import annotations
 
+from surefoot.doors.cli.commands_words import command
 from surefoot.doors.cli.tree import Command, Word
 
 _FOLDER = Word("folder", "the witness's folder")
@@ -55,5 +56,29 @@ WITNESS = (
             Word("out", "the cosigned checkpoint's file; it must not exist"),
         ),
         "witness:sign",
+    ),
+    Command(
+        "journal request",
+        "write what to bring to a witness that no network reaches",
+        (
+            Word("file", "the request's file; it must not exist"),
+            Word("--old", "the size that the witness cosigned last, else as kept here", int, None),
+        ),
+        "witness:request",
+        "GET",
+        "/journal/request",
+    ),
+    Command(
+        "journal cosign",
+        "take back the checkpoint that a witness cosigned; it is verified, then stored",
+        (Word("file", "what `witness sign` wrote; - is standard input"),),
+        "witness:cosign",
+        "POST",
+        "/journal/cosignatures",
+    ),
+    command(
+        "journal anchor",
+        "cosign the newest checkpoint with the log's own post-quantum key, now",
+        "/journal/anchor",
     ),
 )

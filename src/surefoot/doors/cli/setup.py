@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.core.errors import Failed, Refused
-from surefoot.doors.cli import compose, settings, show, signer
+from surefoot.doors.cli import compose, files, settings, show, signer
 from surefoot.doors.cli.client import Client
 
 _EXAMPLE = Path("examples") / "thermostat"
@@ -48,9 +48,11 @@ def init(options: argparse.Namespace) -> None:
         checkpoint=str(Path(options.checkpoint).absolute()) if options.checkpoint else "",
         poll_seconds=options.poll_seconds,
         lease_seconds=options.lease_seconds,
+        anchors=options.anchors,
     )
     keys = tuple(root.FounderKey(**founder) for founder in founders)
-    _tell(options, dict(root.initialise(folder.absolute(), made, keys)))
+    policy = files.read(Path(options.witness_policy)) if options.witness_policy else None
+    _tell(options, dict(root.initialise(folder.absolute(), made, keys, policy)))
 
 
 def _founder(text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from surefoot.core.errors import Refused
 from surefoot.doors import serve
 from surefoot.doors.cli import compose, files, show
+from surefoot.doors.cli.client import client_for
 from surefoot.trust.cosignature import with_lines
 from surefoot.trust.witnessing import parse_request
 
@@ -84,6 +85,26 @@ def sign(options: argparse.Namespace) -> None:
     note = with_lines(parse_request(request).note, [answer.text])
     files.write_new(Path(options.out), note.encode())
     _tell(options, {"file": options.out, "cosignature": answer.text.strip()})
+
+
+def request(options: argparse.Namespace) -> None:
+    """Write the body of add-checkpoint to a file."""
+    values = {} if options.old is None else {"old": options.old}
+    answer = client_for(options).ask(options.command.method, options.command.path, values)
+    files.write_new(Path(options.file), str(answer["body"]).encode())
+    _tell(options, {"file": options.file, "old": answer["old"]})
+
+
+def cosign(options: argparse.Namespace) -> None:
+    """Bring cosignatures back to the log."""
+    note = files.read(Path(options.file)).decode("utf-8", "replace")
+    values = {"note": note}
+    answer = client_for(options).ask(options.command.method, options.command.path, values)
+    if options.output == "json":
+        show.as_json(answer)
+        return
+    show.fields([("size", answer["size"])])
+    show.table(("witness", "at"), ((c["name"], c["at"]) for c in answer["cosignatures"]), empty="")
 
 
 def _folder(options: argparse.Namespace) -> Path:
