@@ -182,6 +182,7 @@ class Installation:
                 self.database,
                 log_keys(self.folder, self.settings),
                 f"surefoot {__version__}",
+                policy=read_policy(self.folder),
             ),
             blobs=self.blobs,
             clock=self.clock,

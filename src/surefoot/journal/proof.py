@@ -1,7 +1,6 @@
-"""Makes proof bundles: what a stream's state was at a time, for a stranger with the log's key.
+"""Makes proof bundles: what a stream's state was at a time, for a stranger with a root or a key.
 
-Keeps: the two checkpoints are the newest whose seal is at or before the time, and the first whose
-seal is after it; the heads map of a past seal is computed from the entries, and must have the root
+Keeps: the heads map of a past seal is computed from the entries, and must have the root
 that the seal says; a bundle is verified before it is given out.
 Concurrency: any thread; tree nodes are read under the journal's lock. Does not: sign or write.
 Source: docs/formats/proof.md.
@@ -11,13 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
-from surefoot.journal.history import first_after
+from surefoot.journal.bracket import Brackets, Noted
 from surefoot.journal.log import Log
 from surefoot.store.database import Database, Session
 from surefoot.trust import canonical, heads
@@ -36,9 +34,11 @@ from surefoot.trust.entry import (
 from surefoot.trust.merkle import leaf_hash
 from surefoot.trust.note import signers_of, verifiers
 from surefoot.trust.proof import verify
+from surefoot.trust.quorum import TrustPolicy
 from surefoot.trust.root import unsigned_root
 
 _MAPS_KEPT = 8
+_NO_WITNESS = TrustPolicy()
 
 
 class _Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,14 +52,23 @@ class _Edge(msgspec.Struct, frozen=True, kw_only=True):
 
 class Prover:
     """Makes bundles from one journal. `key` is the log's (its keys, one a line and the present one
-    first), `tool` the name and version of this."""
+    first), `tool` the name and version of this, `policy` says which witnesses are enough."""
 
-    def __init__(self, log: Log[Any], database: Database, key: str, tool: str) -> None:
+    def __init__(
+        self,
+        log: Log[Any],
+        database: Database,
+        key: str,
+        tool: str,
+        *,
+        policy: TrustPolicy = _NO_WITNESS,
+    ) -> None:
         self._log = log
         self._database = database
         self._keys = verifiers(key)
         self._trust: Trust = key if len(self._keys) == 1 else unsigned_root(self._keys)
         self._tool = tool
+        self._brackets = Brackets(log, database, policy)
         self._maps: OrderedDict[int, heads.HeadsMap] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -87,7 +96,7 @@ class Prover:
         The end is brought before the newest seal. Raises `Refused("proof.release.present")` when it
         was, `Refused("proof.time.input")` when no time is left, and as `state` does.
         """
-        until_ms = min(until_ms, self._newest_ms() - 1)
+        until_ms = min(until_ms, self._brackets.end_ms() - 1)
         if until_ms < from_ms:
             raise Refused(
                 "proof.time.input",
@@ -109,17 +118,8 @@ class Prover:
 
     # -- the two checkpoints ----------------------------------------------------------------------
 
-    def _newest_ms(self) -> int:
-        time_ms: int = self._log.prove(lambda chain: chain.time_ms)
-        return time_ms
-
     def _bracket(self, from_ms: int, until_ms: int) -> tuple[_Edge | None, _Edge | None]:
-        size = self._log.prove(lambda chain: chain.size)
-        with self._database.read() as session:
-            below = session.row("journal.checkpoint_upto", size=first_after(session, from_ms, size))
-            place = first_after(session, until_ms, size)
-            rows = session.rows("journal.checkpoints_after", size=place, limit=1)
-        above = rows[0] if rows and rows[0][0] <= size else None
+        below, above = self._brackets.around(from_ms, until_ms)
         if below is None and above is None:
             raise Refused(
                 "proof.journal.empty",
@@ -130,8 +130,8 @@ class Prover:
             )
         return (self._edge(below) if below else None, self._edge(above) if above else None)
 
-    def _edge(self, row: Sequence[Any]) -> _Edge:
-        size, note = int(row[0]), str(row[1])
+    def _edge(self, noted: Noted) -> _Edge:
+        size, note = noted.size, noted.note
         with self._database.read() as session:
             raw = bytes(session.rows("journal.leaves_from", first=size - 1, limit=1)[0][1])
         try:

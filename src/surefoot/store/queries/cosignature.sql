@@ -7,3 +7,9 @@ SELECT line FROM cosignatures WHERE size = :size ORDER BY time_s, key
 
 -- name: newest
 SELECT size, time_s FROM cosignatures WHERE key = :key ORDER BY size DESC LIMIT 1
+
+-- name: sizes_upto
+SELECT DISTINCT size FROM cosignatures WHERE size <= :size ORDER BY size DESC LIMIT :limit
+
+-- name: sizes_after
+SELECT DISTINCT size FROM cosignatures WHERE size > :size ORDER BY size LIMIT :limit
