@@ -26,6 +26,7 @@ from surefoot.engine.clock import Clock
 from surefoot.engine.effects import Effects, draft
 from surefoot.journal.anchor import Anchor
 from surefoot.journal.cosigning import Cosigning
+from surefoot.journal.device_proof import DeviceProver
 from surefoot.journal.log import Log, Receipt
 from surefoot.journal.proof import Prover
 from surefoot.product import Definition, parse_definition
@@ -104,6 +105,7 @@ class App:
 
     log: Log[World]
     prover: Prover
+    device_prover: DeviceProver
     blobs: FileBlobs
     clock: Clock
     effects: Effects

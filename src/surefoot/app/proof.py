@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from surefoot.app.facade import App
@@ -9,6 +11,7 @@ from surefoot.app.moment import parse_moment
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
+from surefoot.core.offer import DEVICE_LENGTH_MAX
 from surefoot.core.policy import check_name
 from surefoot.core.target import Plain
 from surefoot.trust.entry import text_of_time
@@ -16,6 +19,12 @@ from surefoot.trust.entry import text_of_time
 
 class ProveArguments(Arguments, frozen=True, kw_only=True):
     name: str
+    at: str = ""
+
+
+class DeviceProofArguments(Arguments, frozen=True, kw_only=True):
+    name: str
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=DEVICE_LENGTH_MAX)]
     at: str = ""
 
 
@@ -46,6 +55,14 @@ def never(app: App, request: Request, arguments: NeverArguments) -> Plain:
     release = app.read(lambda w: releases.find(w, arguments.version).digest)
     start, end = _past(app, arguments.from_), _past(app, arguments.until)
     return _answer(app.prover.never(f"env/{arguments.name}", start, end, release))
+
+
+@operation("device prove", "GET", "/environments/{name}/devices/{id}/proof", DeviceProofArguments)
+def prove_device(app: App, request: Request, arguments: DeviceProofArguments) -> Plain:
+    """A portable proof of what a device had last reported at a time, and of no later report."""
+    check_name(arguments.name, "environment")
+    moment = _past(app, arguments.at)
+    return _answer(app.device_prover.prove(arguments.name, arguments.id, moment))
 
 
 def _answer(bundle: bytes) -> Plain:

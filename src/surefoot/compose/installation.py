@@ -61,6 +61,7 @@ from surefoot.engine.fleet_books import fact as batch_fact
 from surefoot.engine.loop import Engine
 from surefoot.journal.anchor import Anchor
 from surefoot.journal.cosigning import Cosigning
+from surefoot.journal.device_proof import DeviceProver
 from surefoot.journal.proof import Prover
 from surefoot.journal.verify import verify_live
 from surefoot.secrets.embedded import EmbeddedSecrets
@@ -175,15 +176,17 @@ class Installation:
 
     def _app(self) -> App:
         key = log_key(self.folder, self.settings)
+        prover = Prover(
+            self.log,
+            self.database,
+            log_keys(self.folder, self.settings),
+            f"surefoot {__version__}",
+            policy=read_policy(self.folder),
+        )
         return App(
             log=self.log,
-            prover=Prover(
-                self.log,
-                self.database,
-                log_keys(self.folder, self.settings),
-                f"surefoot {__version__}",
-                policy=read_policy(self.folder),
-            ),
+            prover=prover,
+            device_prover=DeviceProver(self.log, prover, self.blobs.get),
             blobs=self.blobs,
             clock=self.clock,
             effects=self.effects,

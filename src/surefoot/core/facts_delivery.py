@@ -155,7 +155,8 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     """A batch of device reports: root over them, and the rollout's cumulative counters.
 
     `waves` maps a wave's number to {state: count}; `firmware` maps a version to the number of
-    devices verified on it.
+    devices verified on it. `by_device` is a root over the same reports sorted by device, so that a
+    device's absence can be shown; empty in batches from before there was one.
     """
 
     environment: str
@@ -167,6 +168,7 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     deployment: int = 0
     waves: Plain = {}
     firmware: Plain = {}
+    by_device: str = ""
 
 
 class ServiceReported(Fact, frozen=True, kw_only=True):

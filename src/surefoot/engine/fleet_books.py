@@ -16,9 +16,9 @@ from surefoot.core.target import Blobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import Batch, Counters, DeviceBatches, Report
 from surefoot.trust import canonical, merkle
+from surefoot.trust.device_proof import BATCH_FORMAT, by_device, reports_of
 from surefoot.trust.digest import Digest
 
-FORMAT = "surefoot-device-batch/1"
 _REPORTS_MAX = 5_000
 
 
@@ -59,6 +59,8 @@ class FleetBooks:
         waves = _count_waves(before.waves if before else {}, part)
         versions = _count_firmware(firmware, part)
         root = merkle.root_of(merkle.leaf_hash(report.body) for report in part)
+        ordered = by_device([report.body for report in part])
+        second = merkle.root_of(merkle.leaf_hash(raw) for raw in ordered)
         digest = self._blobs.put(_object(environment, deployment, part))
         return Batch(
             environment=environment,
@@ -70,6 +72,7 @@ class FleetBooks:
             digest=digest,
             waves=waves,
             firmware=versions,
+            by_device=f"sha256:{second.hex()}",
         )
 
 
@@ -85,6 +88,7 @@ def fact(batch: Batch) -> DeviceBatchSealed:
         deployment=batch.deployment,
         waves={wave: dict(count) for wave, count in batch.waves.items()},
         firmware=dict(batch.firmware),
+        by_device=batch.by_device,
     )
 
 
@@ -93,23 +97,13 @@ def prove(content: bytes, report: int) -> tuple[bytes, int, list[bytes]]:
 
     `content` is the batch's object. Raises `KeyError` when the batch has no such report.
     """
-    leaves = leaves_of(content)
+    leaves = reports_of(content)
     for place, leaf in enumerate(leaves):
         held = canonical.parse(leaf)
         if isinstance(held, dict) and held.get("report") == report:
             tree = merkle.Tree(merkle.leaf_hash(each) for each in leaves)
             return leaf, place, tree.inclusion(place)
     raise KeyError(report)
-
-
-def leaves_of(content: bytes) -> list[bytes]:
-    """The reports of a batch's object, as the canonical bytes that were hashed."""
-    held = canonical.parse(content)
-    if not isinstance(held, dict) or held.get("format") != FORMAT:
-        raise ValueError("not a batch of device reports")
-    reports = held["reports"]
-    assert isinstance(reports, list)
-    return [canonical.encode(report) for report in reports]
 
 
 def _one_rollout(reports: list[Report]) -> tuple[int, list[Report]]:
@@ -152,6 +146,6 @@ def _count_firmware(before: dict[str, int], part: list[Report]) -> dict[str, int
 def _object(environment: str, deployment: int, part: list[Report]) -> bytes:
     """Canonical bytes: the reports are canonical already, so they are joined, not encoded anew."""
     head = canonical.encode(
-        {"deployment": deployment, "environment": environment, "format": FORMAT}
+        {"deployment": deployment, "environment": environment, "format": BATCH_FORMAT}
     )
     return head[:-1] + b',"reports":[' + b",".join(r.body for r in part) + b"]}"

@@ -66,7 +66,7 @@ class Prover:
         self._log = log
         self._database = database
         self._keys = verifiers(key)
-        self._trust: Trust = key if len(self._keys) == 1 else unsigned_root(self._keys)
+        self.trust: Trust = key if len(self._keys) == 1 else unsigned_root(self._keys)
         self._tool = tool
         self._brackets = Brackets(log, database, policy)
         self._maps: OrderedDict[int, heads.HeadsMap] = OrderedDict()
@@ -213,7 +213,7 @@ class Prover:
     def _checked(self, bundle: Plain) -> bytes:
         content = canonical.encode(bundle)
         try:
-            verify(content, self._trust)
+            verify(content, self.trust)
         except NotProved as error:
             if error.code == "proof.claim.false":
                 raise Refused(

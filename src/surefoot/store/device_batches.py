@@ -44,6 +44,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     waves: Counters
     firmware: dict[str, int]
+    by_device: str = ""
 
 
 class DeviceBatches:

@@ -156,14 +156,32 @@ _DEVICES = (
         AT,
         view="devices",
     ),
-    question(
+    Command(
         "device show",
-        "one device: state, attributes, last reports",
+        "one device: state, attributes, last reports, now or then; with --prove, the proof of it",
+        (
+            _NAME,
+            Word("id", "the device's identifier"),
+            AT,
+            Word("--prove", "write a proof for a stranger to this new file", shown_as="FILE"),
+        ),
+        "device_proof:show_device",
+        "GET",
         "/environments/{name}/devices/{id}",
-        _NAME,
-        Word("id", "the device's identifier"),
-        AT,
-        view="device",
+        "device",
+    ),
+    Command(
+        "device prove",
+        "a portable proof of what a device had last reported, now or then",
+        (
+            _NAME,
+            Word("id", "the device's identifier"),
+            Word("file", "the proof's file; it must not exist"),
+            AT,
+        ),
+        "device_proof:prove",
+        "GET",
+        "/environments/{name}/devices/{id}/proof",
     ),
     Command(
         "device enrol",

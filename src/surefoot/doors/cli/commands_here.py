@@ -104,7 +104,7 @@ HERE = (
             ),
             Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
         ),
-        "proof:verify",
+        "device_proof:verify",
     ),
     Command(
         "demo",

@@ -61,7 +61,7 @@ def never(options: argparse.Namespace) -> None:
 def verify(options: argparse.Namespace) -> None:
     """`verify`. Raises `Corrupt` when it is not proved, `Refused` when no key was pinned."""
     content = files.read(Path(options.file))
-    trust = _trust(options)
+    trust = trust_of(options)
     proved = _proved(options.file, content, trust)
     proof_page.tell(options, proved, {})
     if trust is None:
@@ -103,7 +103,7 @@ def _sent(values: Plain) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != ""}
 
 
-def _trust(options: argparse.Namespace) -> Trust:
+def trust_of(options: argparse.Namespace) -> Trust:
     """What was pinned: roots that follow each other, a key, or nothing."""
     if options.root and options.log_key:
         raise Refused(

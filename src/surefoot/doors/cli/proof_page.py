@@ -24,11 +24,11 @@ def tell(options: argparse.Namespace, proved: Proved, more: Plain) -> None:
     show.heading("what")
     show.paragraph(_what(proved))
     show.heading("\nwhen")
-    show.fields(_when(proved), indent="  ")
+    show.fields(times(proved), indent="  ")
     show.heading("\nwhich keys back it")
-    show.fields(_keys(proved), indent="  ")
-    _listed("\nhow we know", _how(proved))
-    _listed("\nwhat this does not prove", _not(proved))
+    show.fields(keys(proved), indent="  ")
+    listed("\nhow we know", _how(proved))
+    listed("\nwhat this does not prove", _not(proved))
     if proved.state is not None:
         show.heading("\nthe state")
         lines = list(_flat("", proved.state))
@@ -37,7 +37,8 @@ def tell(options: argparse.Namespace, proved: Proved, more: Plain) -> None:
             show.line(f"  and {len(lines) - _STATE_LINES_MAX} more; see them with -o json")
 
 
-def _listed(title: str, lines: Iterator[str]) -> None:
+def listed(title: str, lines: Iterator[str]) -> None:
+    """A heading with one line for each thing said."""
     show.heading(title)
     for line in lines:
         first, *more = show.wrapped(line, "    ")
@@ -60,7 +61,8 @@ def _what(proved: Proved) -> str:
     return f"At {end}, {proved.stream} was as shown below, {proved.entry.state}."
 
 
-def _when(proved: Proved) -> list[tuple[str, str]]:
+def times(proved: Proved) -> list[tuple[str, str]]:
+    """The bracket by witness time and by server time, and the entry in force."""
     entry, before, after = proved.entry, proved.before, proved.after
     start = text_of_time(before.time_ms) if before else "the journal's beginning"
     end = text_of_time(after.time_ms) if after else "open: the journal had nothing later"
@@ -83,7 +85,8 @@ def _second(edge: Edge) -> str:
     return show.moment(text_of_time(edge.witnessed_s * 1000))
 
 
-def _keys(proved: Proved) -> list[tuple[str, str]]:
+def keys(proved: Proved) -> list[tuple[str, str]]:
+    """Which keys back the proof, and who pinned them."""
     pinned = "which you pinned" if proved.pinned else "NOT PINNED: it came with the proof itself"
     edges = _edges(proved)
     if not proved.root_version:
