@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from surefoot.core.errors import Corrupt, Refused
@@ -17,6 +18,7 @@ from surefoot.journal.recover import Recovered, recover
 from surefoot.journal.tiles import export
 from surefoot.journal.verify import verify_live
 from surefoot.store.database import Database
+from surefoot.store.payload import keep_words
 from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import ANN, KEY, TallyWorld, draft, open_database, open_log
@@ -24,6 +26,7 @@ from surefoot.trust import tiles
 from surefoot.trust.chain import Chain
 from surefoot.trust.entry import parse
 from surefoot.trust.note import Checkpoint, open_checkpoint
+from surefoot.trust.payload import Payload
 
 VKEY = KEY.verifier.text()
 PLACES = ("recover:before", "recover:taken", "recover:written", "recover:committed")
@@ -147,6 +150,26 @@ def test_a_mirror_puts_back_what_is_missing_once(
     assert put_right(database, checkpoint, mirror).leaves == 0
     sound(database, checkpoint, 40)
     assert put_right(database, checkpoint, mirror).leaves == 0
+
+
+def test_words_that_were_erased_since_the_backup_are_erased_again(
+    database: Database, checkpoint: Path, tmp_path: Path
+) -> None:
+    log = open_log(database, checkpoint)
+    words = Payload(salt=b"s" * 32, text="somebody's words")
+    there, gone = words.commitment(), Payload(salt=b"t" * 32, text="others").commitment()
+    noted = msgspec.structs.replace(draft(words=there), payloads=(words,))
+    log.transact(lambda world: [noted], ANN, "r")
+    size = log.size()
+    erased = draft(kind="PayloadErased", commitment=there)
+    log.transact(lambda w: [msgspec.structs.replace(erased, erases=(there,))], ANN, "r")
+    log.transact(lambda w: [draft(kind="PayloadErased", commitment=gone)], ANN, "r")
+    export(database, VKEY, tmp_path / "mirror")
+    put_back(database, size)
+    with database.write() as session:
+        keep_words(session, [noted])
+    assert put_right(database, checkpoint, tmp_path / "mirror").leaves == 4
+    assert open_log(database, checkpoint).payload(there) is None
 
 
 def _bundle(mirror: Path) -> Path:

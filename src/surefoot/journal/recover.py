@@ -5,6 +5,7 @@ to a checkpoint that the log's own keys signed, and hold every tree that is know
 states are folded again and compared with what the entries say. Nothing is signed here: the next
 start signs the same size and root, which gives the same checkpoint.
 Repeatability: again is harmless, also after a crash anywhere. Needs the server stopped.
+Words that a missing entry had erased go again: the backup still had them.
 Does not: write entries of its own, or bring back what is not in the journal, such as secrets.
 """
 
@@ -27,6 +28,7 @@ from surefoot.trust.entry import Entry, Seal
 from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
 
 _BATCH = 1_000
+_ERASURE = "PayloadErased"
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ def recover(
                 move_head(session, before, memory.chain.size, root)
                 fault("recover:written")
             fault("recover:committed")
+            database.scrub("payloads")
         else:
             _compare(memory, newest, last, mirror)
     return Recovered(
@@ -117,6 +120,7 @@ def _take(
                     subject = f"{leaf.state} after leaf {leaf.index}"
                     raise _differs(mirror, subject, digest_of(content))
                 states[leaf.state] = content
+                _erase(session, leaf)
             if len(leaves) == _BATCH:
                 store_leaves(session, leaves, states)
                 leaves, states = [], {}
@@ -128,6 +132,12 @@ def _take(
         store_leaves(session, leaves, states)
     if memory.chain.size != newest.size:
         raise _missing(mirror, f"{newest.size} leaves", str(memory.chain.size))
+
+
+def _erase(session: Session, entry: Entry) -> None:
+    if entry.kind == _ERASURE:
+        commitment = str(entry.body.get("commitment"))
+        session.run("journal.delete_payload", commitment=commitment)
 
 
 def _compare(
