@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from house import AppHouse
+from house import LAMP, AppHouse
 
 
 @pytest.fixture
@@ -25,3 +25,20 @@ def house(tmp_path: Path) -> Iterator[Callable[[str], AppHouse]]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release brought to production with two approvals, on a closed data folder."""
+    house = AppHouse(tmp_path_factory.mktemp("full"), LAMP)
+    house.set_up()
+    house.enrol("carl")
+    house.call("person grant", "bob", person="carl", role="approver")
+    house.release("1.0.0")
+    assert house.carry(house.request("dev", release="1.0.0")) == "succeeded"
+    number = house.request("production", release="1.0.0")
+    for approver in ("bob", "carl"):
+        house.approve(number, "production", approver)
+    assert house.carry(number) == "succeeded"
+    house.close()
+    return house.folder / "data"

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 from dishonest import Change, history, log_signer, rewritten, with_seals
-from house import LAMP, AppHouse
 
 from surefoot.compose import offline
 from surefoot.compose.signed import evidence_of
@@ -21,52 +20,37 @@ def quiet(done: int, total: int) -> None:
     """No progress."""
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release brought to production with two approvals, on a closed data folder."""
-    house = AppHouse(tmp_path_factory.mktemp("full"), LAMP)
-    house.set_up()
-    house.enrol("carl")
-    house.call("person grant", "bob", person="carl", role="approver")
-    house.release("1.0.0")
-    assert house.carry(house.request("dev", release="1.0.0")) == "succeeded"
-    number = house.request("production", release="1.0.0")
-    for approver in ("bob", "carl"):
-        house.approve(number, "production", approver)
-    assert house.carry(number) == "succeeded"
-    house.close()
-    return house.folder / "data"
-
-
-def verified(data: Path, export: Path) -> dict[str, Any]:
+def verified(delivered: Path, export: Path) -> dict[str, Any]:
     """The report of full verification under the log's key."""
-    return offline.verify_export(export, log_signer(data).verifier.text(), None, quiet)
+    return offline.verify_export(export, log_signer(delivered).verifier.text(), None, quiet)
 
 
-def forged(data: Path, place: Path, change: Change, *, evidence: bool = False) -> dict[str, Any]:
+def forged(
+    delivered: Path, place: Path, change: Change, *, evidence: bool = False
+) -> dict[str, Any]:
     """The report of a log that a dishonest server wrote."""
-    carried = partial(evidence_of, FileBlobs(data / "blobs")) if evidence else lambda leaf: ()
-    return verified(data, rewritten(data, place, change, carried))
+    carried = partial(evidence_of, FileBlobs(delivered / "blobs")) if evidence else lambda leaf: ()
+    return verified(delivered, rewritten(delivered, place, change, carried))
 
 
-def test_an_honest_journal_is_intact_under_every_rule(data: Path, tmp_path: Path) -> None:
-    made = offline.export(data, tmp_path / "export", quiet, evidence=True)
+def test_an_honest_journal_is_intact_under_every_rule(delivered: Path, tmp_path: Path) -> None:
+    made = offline.export(delivered, tmp_path / "export", quiet, evidence=True)
     assert made["blobs"] > 3
-    report = verified(data, tmp_path / "export")
+    report = verified(delivered, tmp_path / "export")
     assert (report["ok"], report["problems"]) == (True, ())
-    assert report["rules"] == report["entries"] == len(history(data))
+    assert report["rules"] == report["entries"] == len(history(delivered))
     assert report["signatures"] == 3  # two approvals, ann's manifest
 
 
-def test_without_evidence_no_signature_is_claimed(data: Path, tmp_path: Path) -> None:
-    offline.export(data, tmp_path / "export", quiet)
-    report = verified(data, tmp_path / "export")
+def test_without_evidence_no_signature_is_claimed(delivered: Path, tmp_path: Path) -> None:
+    offline.export(delivered, tmp_path / "export", quiet)
+    report = verified(delivered, tmp_path / "export")
     assert (report["ok"], report["signatures"]) == (True, 0)
     assert not (tmp_path / "export" / "blobs").exists()
 
 
-def test_the_honest_story_written_again_is_intact(data: Path, tmp_path: Path) -> None:
-    report = forged(data, tmp_path, lambda leaf: leaf, evidence=True)
+def test_the_honest_story_written_again_is_intact(delivered: Path, tmp_path: Path) -> None:
+    report = forged(delivered, tmp_path, lambda leaf: leaf, evidence=True)
     assert (report["ok"], report["problems"], report["signatures"]) == (True, (), 3)
 
 
@@ -139,9 +123,9 @@ LIES: dict[str, tuple[str, Change]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_story_against_the_rules_is_found(data: Path, tmp_path: Path, lie: str) -> None:
+def test_a_story_against_the_rules_is_found(delivered: Path, tmp_path: Path, lie: str) -> None:
     rule, change = LIES[lie]
-    report = forged(data, tmp_path, change)
+    report = forged(delivered, tmp_path, change)
     problem = report["problems"][0]
     assert not report["ok"]
     assert problem["code"] == "journal.rule.broken", problem
@@ -150,41 +134,43 @@ def test_a_story_against_the_rules_is_found(data: Path, tmp_path: Path, lie: str
 
 
 def test_a_plan_that_is_another_one_is_found_when_its_blob_is_there(
-    data: Path, tmp_path: Path
+    delivered: Path, tmp_path: Path
 ) -> None:
     def change(leaf: Entry) -> Entry:
         return body(leaf, purpose="rebuild") if of(leaf, "DeploymentRequested", "dev") else leaf
 
-    report = forged(data, tmp_path, change, evidence=True)
+    report = forged(delivered, tmp_path, change, evidence=True)
     assert report["problems"][0]["code"] == "journal.rule.broken"
 
 
-def test_an_approval_that_bob_never_signed_is_found(data: Path, tmp_path: Path) -> None:
-    envelope = next(e.body["envelope"] for e in history(data) if e.kind == "ApprovalGiven")
+def test_an_approval_that_bob_never_signed_is_found(delivered: Path, tmp_path: Path) -> None:
+    envelope = next(e.body["envelope"] for e in history(delivered) if e.kind == "ApprovalGiven")
     export = rewritten(
-        data,
+        delivered,
         tmp_path,
         lambda leaf: leaf,
-        partial(evidence_of, FileBlobs(data / "blobs")),
+        partial(evidence_of, FileBlobs(delivered / "blobs")),
     )
     digits = str(envelope).removeprefix("sha256:")
     (export / "blobs" / digits[:2] / digits[2:]).unlink()
-    report = verified(data, export)
+    report = verified(delivered, export)
     assert [p["code"] for p in report["problems"]] == ["journal.act.signature"]
 
 
-def test_a_signed_wrong_heads_map_is_found(data: Path, tmp_path: Path) -> None:
-    offline.export(data, tmp_path / "export", quiet)
-    with_seals(data, tmp_path / "export", lambda seal: seal)
-    assert verified(data, tmp_path / "export")["ok"]
+def test_a_signed_wrong_heads_map_is_found(delivered: Path, tmp_path: Path) -> None:
+    offline.export(delivered, tmp_path / "export", quiet)
+    with_seals(delivered, tmp_path / "export", lambda seal: seal)
+    assert verified(delivered, tmp_path / "export")["ok"]
     with_seals(
-        data, tmp_path / "export", lambda seal: msgspec.structs.replace(seal, heads="0" * 64)
+        delivered, tmp_path / "export", lambda seal: msgspec.structs.replace(seal, heads="0" * 64)
     )
-    assert verified(data, tmp_path / "export")["problems"][0]["code"] == "journal.seal.heads"
+    assert verified(delivered, tmp_path / "export")["problems"][0]["code"] == "journal.seal.heads"
 
 
-def test_a_changed_state_is_found(data: Path, tmp_path: Path) -> None:
-    offline.export(data, tmp_path / "export", quiet)
+def test_a_changed_state_is_found(delivered: Path, tmp_path: Path) -> None:
+    offline.export(delivered, tmp_path / "export", quiet)
     state = next(p for p in (tmp_path / "export" / "states").rglob("*") if p.is_file())
     state.write_bytes(state.read_bytes().replace(b"a", b"b", 1) + b" ")
-    assert verified(data, tmp_path / "export")["problems"][0]["code"] == "journal.state.differs"
+    assert (
+        verified(delivered, tmp_path / "export")["problems"][0]["code"] == "journal.state.differs"
+    )

@@ -39,6 +39,7 @@ TOP = {
 ENTRIES = {
     "surefoot": "the package",
     "surefoot.__main__": "python -m surefoot",
+    "surefoot.compose.auditor": "loaded by the commands of an auditor",
     "surefoot.compose.house": "loaded by server run",
     "surefoot.compose.offline": "loaded by journal verify and export",
     "surefoot.compose.witness": "loaded by the commands of a witness",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from surefoot.doors.cli.commands_auditor import AUDITOR
 from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
 from surefoot.doors.cli.commands_environment import ENVIRONMENTS
 from surefoot.doors.cli.commands_here import HERE
@@ -25,6 +26,7 @@ NOUNS = {
     "journal": "the record and its proof",
     "root": "root.json: the file that trust starts at",
     "witness": "watch over a log, on another machine",
+    "auditor": "replay a whole log, on another machine",
     "verify": "verify a proof offline",
     "key": "keys of people",
     "login": "open a browser session by a one-time link",
@@ -35,4 +37,4 @@ NOUNS = {
     "demo": "see it all on a real product",
 }
 
-COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *TRUST, *HERE, *WITNESS)
+COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *TRUST, *HERE, *WITNESS, *AUDITOR)
