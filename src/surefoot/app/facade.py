@@ -34,6 +34,7 @@ from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.supply.commit import Commit
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor
 from surefoot.trust.payload import SALT_BYTES, Payload
@@ -86,6 +87,19 @@ class Identities(Protocol):
         """The environment's gateway token; empty: none."""
 
 
+class History(Protocol):
+    """Which commits set what; see `supply.repository`."""
+
+    def read_file(self, commit: str, path: str) -> bytes:
+        """The bytes of a file at a commit."""
+
+    def last_set(self, commit: str, path: str) -> Sequence[Commit]:
+        """The commit that last set each line of a file."""
+
+    def last_change(self, commit: str, path: str) -> Commit:
+        """The newest commit that changed a file or folder."""
+
+
 class Building(Protocol):
     """What turns commits into definitions and drafts of releases."""
 
@@ -97,6 +111,9 @@ class Building(Protocol):
 
     def again(self, app: App, release: str, report: Report) -> int:
         """Build a release again; how many components are identical."""
+
+    def history(self) -> History:
+        """The repository's history, when it is there."""
 
 
 @dataclass(kw_only=True)

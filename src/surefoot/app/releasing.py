@@ -50,6 +50,10 @@ class Releasing:
         self._make_builder = make_builder
         self._make_gates = make_gates
 
+    def history(self) -> Repository:
+        """The repository, to be asked which commit set what."""
+        return Repository(self._repository)
+
     def definition_of(self, app: App, ref: str) -> Source:
         """The definition at a commit that an enrolled person signed, with its authors."""
         repository = Repository(self._repository)

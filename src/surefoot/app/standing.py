@@ -6,6 +6,7 @@ deployment's own journal entries. Does not: change or record anything.
 
 from __future__ import annotations
 
+from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Request
@@ -59,16 +60,21 @@ def shown_steps(deployment: Deployment, plan: Plan) -> list[canonical.JSON]:
     ]
 
 
-def step_times(app: App, number: int) -> Plain:
+def step_times(app: App, number: int, at: str = "") -> Plain:
     """Step id to {began, ended, milliseconds}, for doing and, under `undo`, for undoing.
+
+    Of a moment that has been, what was known then.
 
     A step whose claim is open has no end yet; a judged wave begins where the step before ended.
     """
     entries = app.log.stream_entries(f"deployment/{number}", 0, _ENTRIES_MAX)
+    at_ms = AsOf(app, at).at_ms
     times: dict[str, canonical.JSON] = {}
     began: dict[tuple[str, bool], int] = {}
     last = 0
     for entry in entries:
+        if at and entry.time_ms > at_ms:
+            break
         key = (str(entry.body.get("step", "")), bool(entry.body.get("undo")))
         if entry.kind == "StepClaimed":
             began.setdefault(key, entry.time_ms)

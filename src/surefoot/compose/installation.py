@@ -17,6 +17,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     deployments,
     device_identity,
     devices,
+    environment_map,
     environments,
     journal,
     payload,

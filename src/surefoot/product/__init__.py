@@ -42,7 +42,7 @@ from surefoot.product.form import (
     Targets,
     Tests,
 )
-from surefoot.product.node import DEPTH_MAX, SIZE_BYTES_MAX, Place, Trouble, read_tree
+from surefoot.product.node import DEPTH_MAX, SIZE_BYTES_MAX, Place, Trouble, place_of, read_tree
 from surefoot.product.read import BAD, Mistake, Path, Reader
 from surefoot.product.reference import reference_page
 from surefoot.trust.digest import Digest, digest_of
@@ -83,6 +83,7 @@ __all__ = [
     "Targets",
     "Tests",
     "definition_digest",
+    "lines_of",
     "parse_definition",
     "reference_page",
 ]
@@ -147,6 +148,16 @@ def parse_definition(content: bytes, file: str = FILE_NAME) -> Definition:
     if broken:
         raise _refusal(broken, file)
     return definition
+
+
+def lines_of(content: bytes, paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """The line (from 1) on which each path's value stands; without those that are not there."""
+    try:
+        tree = read_tree(content)
+    except Trouble:
+        return {}
+    found = {path: place_of(tree, path) for path in paths}
+    return {path: place.line for path, place in found.items() if place is not None}
 
 
 def definition_digest(content: bytes) -> Digest:

@@ -76,6 +76,19 @@ def read_tree(content: bytes) -> Node:
     return _Composer(text).document()
 
 
+def place_of(tree: Node, path: tuple[str, ...]) -> Place | None:
+    """Where the value at a path of keys stands; None when the text does not have it."""
+    node = tree
+    for part in path:
+        if not isinstance(node, Mapping):
+            return None
+        found = next((value for key, value in node.members if key.text == part), None)
+        if found is None:
+            return None
+        node = found
+    return node.place
+
+
 class _Composer:
     def __init__(self, text: str) -> None:
         self._text = text

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from surefoot.core.errors import Failed, Refused
+from surefoot.supply import blame
 from surefoot.supply.commit import Commit
 from surefoot.supply.source import FILE_BYTES_MAX, ObjectReader, run
 
@@ -96,6 +97,30 @@ class Repository:
     def definition_history(self, path: str, base: str, commit: str) -> tuple[Commit, ...]:
         """The commits that changed a path since `base`, merges that did so included."""
         return self._commits(base, commit, ("--full-history", "--", path))
+
+    def last_set(self, commit: str, path: str) -> tuple[Commit, ...]:
+        """The commit that last set each line of a file, in the lines' order.
+
+        Raises `Refused` for an incomplete clone, where earlier commits would be missing.
+        """
+        self.require_complete()
+        names = blame.last_set(self.path, commit, path)
+        with ObjectReader(self.path) as reader:
+            read = {name: reader.commit(name) for name in dict.fromkeys(names)}
+        return tuple(read[name] for name in names)
+
+    def last_change(self, commit: str, path: str) -> Commit:
+        """The newest commit up to `commit` that changed a file or folder.
+
+        Raises `Refused("source.path.unknown")` when none did, and for an incomplete clone.
+        """
+        self.require_complete()
+        found = run(self.path, "rev-list", "--max-count=1", commit, "--", path).decode().strip()
+        if not found:
+            raise Refused(
+                "source.path.unknown", path[:200], expected="a file or folder", found="no commit"
+            )
+        return self.commit(found)
 
     def is_shallow(self) -> bool:
         """Whether history was cut off when this repository was cloned."""

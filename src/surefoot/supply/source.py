@@ -158,8 +158,13 @@ class ObjectReader:
             raise _refused(
                 "source.object.input", repr(name[:80]), "an object's name", "another form"
             )
-        given.write(f"{name}\n".encode())
-        given.flush()
+        try:
+            given.write(f"{name}\n".encode())
+            given.flush()
+        except BrokenPipeError:
+            raise _failed(
+                "source.git.failed", "git cat-file", "a repository that can be read", "an early end"
+            ) from None
         header = out.readline(200).split()
         if len(header) != 3:
             raise _failed(

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from surefoot.core.errors import Refused
+from surefoot.doors.web import application
 from surefoot.doors.web.visit import CONTENT_POLICY
 from surefoot.trust.proof import verify
 
@@ -19,12 +20,28 @@ PAGES = (
     *("/", "/?at=2020-01-01T00:00", "/environments/dev", "/environments/production"),
     *("/environments/staging",),
     *("/environments/dev?at=2020-01-01T00:00", "/environments/diff"),
+    *("/environments/dev/at", "/environments/dev/at?at=2020-01-01T00:00", "/environments/dev/map"),
+    *("/environments/dev/at?beside=staging", "/environments/production/map"),
+    *("/environments/dev/map?at=2020-01-01T00:00", "/releases?at=2020-01-01T00:00"),
+    *("/releases/1.0.0?at=2020-01-01T00:00", "/deployments/3?at=2020-01-01T00:00"),
+    *("/deployments?at=2020-01-01T00:00", "/journal?at=2020-01-01T00:00"),
     *("/environments/diff?left=dev&right=staging", "/environments/diff?left=dev&right=dev"),
     *("/releases", "/releases/1.0.0", "/deployments", "/deployments?environment=production"),
     *("/deployments/1", "/deployments/3", "/journal", "/journal?stream=people", "/journal/0"),
     *("/journal?kind=Nothing", "/people", "/people?at=2020-01-01T00:00", "/patterns"),
     *("/errors/plan.parent.moved",),
 )
+
+
+TIMELESS = {
+    "/environments/{name}/proof": "a file; the proof's own test gives it a time",
+    "/journal/checkpoint": "a file; the operation's own test gives it a time",
+    "/journal/{index:int}": "an entry never changes",
+    "/journal/{index:int}/raw": "an entry never changes",
+    "/deployments/{number:int}/approval": "a plan never changes",
+    "/errors/{code}": "about an error's code, not about a state",
+    "/patterns": "about the interface, not about a state",
+}
 
 
 class Answer(NamedTuple):
@@ -239,6 +256,21 @@ def test_static_files_are_kept_for_ever_and_name_their_content(
         assert answer.status == 200
         assert "immutable" in answer.headers["cache-control"]
     assert Browser(place.address).get("/static/nothing").status == 404
+
+
+@pytest.mark.parametrize("path", [path for path, _ in application.PAGES if path not in TIMELESS])
+def test_every_page_takes_a_time(sign_in: Callable[[str], Browser], path: str) -> None:
+    here = path.replace(":int", "").format(name="dev", version="1.0.0", number=1)
+    assert "{" not in here
+    answer = sign_in("bob").get(f"{here}?left=dev&right=staging&at=2020-01-01T00:00")
+    assert answer.status == 200
+    assert "2020-01-01T00:00" in answer.text
+    assert re.search("did not exist then|then|not there then", answer.text)
+    assert sign_in("bob").get(f"{here}?left=dev&right=staging&at=2999-01-01").status == 422
+
+
+def test_every_page_without_a_time_says_why() -> None:
+    assert set(TIMELESS) <= {path for path, _ in application.PAGES}
 
 
 def test_prove_it_downloads_what_a_stranger_verifies(

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from surefoot.trust.entry import text_of_time
+from surefoot.trust.proof import Proved, verify
+
 
 class Watched:
     """Everything the browser complained about, apart from a status that a test expects."""
@@ -71,7 +74,11 @@ def test_pages_fit_a_small_screen_and_load_nothing_forbidden(
     page = _signed_in(
         chromium, place, "bob", watched, viewport={"width": 360, "height": 800}, color_scheme="dark"
     )
-    for path in ("/", "/environments/dev", "/releases/1.0.0", "/deployments/3", "/journal"):
+    for path in (
+        *("/", "/environments/dev", "/releases/1.0.0", "/deployments/3", "/journal"),
+        *("/environments/dev/at", "/environments/dev/map", "/environments/dev/at?beside=staging"),
+        *("/deployments", "/releases"),
+    ):
         page.goto(place.address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -92,6 +99,65 @@ def test_icons_and_focus_are_visible(chromium: Browser, place: Any, watched: Wat
         "e => [...e.querySelectorAll('svg.icon use')].filter(u => u.getBBox().width === 0).length"
     )
     assert page.locator("body").evaluate(drawn) == 0
+    page.context.close()
+
+
+def _proof(page: Page, tmp_path: Path, key: str) -> Proved:
+    """What the button's download proves to a stranger who pinned the log's key."""
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Prove it").click()
+    file = tmp_path / f"{len(list(tmp_path.iterdir()))}-{downloading.value.suggested_filename}"
+    downloading.value.save_as(file)
+    return verify(file.read_bytes(), key)
+
+
+def test_the_time_machine_shows_then_compares_and_proves(
+    chromium: Browser, place: Any, watched: Watched, tmp_path: Path
+) -> None:
+    key = place.installation.app.log_key
+    page = _signed_in(chromium, place, "bob", watched, java_script_enabled=False)
+    page.goto(place.address + "/environments/dev")
+    page.get_by_role("link", name="Time machine").click()
+    expect(page.locator("h1")).to_have_text("dev, now")
+    expect(page.locator(".stop[aria-current]")).to_contain_text("now")
+    page.locator(".stop", has_text="deploy 1").click()
+    expect(page.locator(".stop[aria-current]")).to_contain_text("deploy 1")
+    expect(page.locator("section[aria-label=Summary]")).to_contain_text("1.0.0")
+    expect(page.locator("section[aria-labelledby=beside]")).to_contain_text("devices")
+    ended = page.locator("h1 time").get_attribute("datetime")
+    proved = _proof(page, tmp_path, key)
+    assert proved.state is not None and proved.state["release_version"] == "1.0.0"
+    assert text_of_time(proved.until_ms) == ended
+    _steps_and_compares(page, ended)
+    page.get_by_label("At (UTC)").fill("2020-01-01T00:00:00")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("It did not exist then")).to_be_visible()
+    assert _proof(page, tmp_path, key).entry is None
+    page.context.close()
+
+
+def _steps_and_compares(page: Page, ended: str | None) -> None:
+    """To the change before and back again; then beside another environment of that time."""
+    page.get_by_role("link", name="Change before").click()
+    before = page.locator("h1 time").get_attribute("datetime")
+    assert before is not None and ended is not None and before < ended
+    page.get_by_role("link", name="Change after").click()
+    after = page.locator("h1 time").get_attribute("datetime")
+    assert after is not None and before < after <= ended
+    page.get_by_label("Compare with").select_option("staging")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("h2#beside")).to_have_text("Beside staging at that time")
+    expect(page.locator("section[aria-labelledby=beside] tbody")).to_contain_text("values/greeting")
+
+
+def test_the_map_names_commit_and_person(chromium: Browser, place: Any, watched: Watched) -> None:
+    page = _signed_in(chromium, place, "bob", watched, java_script_enabled=False)
+    page.goto(place.address + "/environments/dev/map")
+    row = page.locator("section[aria-labelledby=values] tbody tr", has_text="greeting")
+    expect(row).to_contain_text("ann")
+    release = place.call("release show", "bob", version="1.0.0")
+    expect(row.locator("code.digest")).to_have_attribute("title", release["commit"])
+    expect(page.locator("section[aria-labelledby=secrets]")).to_contain_text("session_key")
     page.context.close()
 
 

@@ -23,6 +23,14 @@ _SHOWN = (
         "environment",
     ),
     question(
+        "environment map",
+        "code, configuration, tools and infrastructure, with the commit and person behind each",
+        "/environments/{name}/map",
+        _NAME,
+        AT,
+        view="map",
+    ),
+    question(
         "environment diff",
         "what differs between two environments or moments: NAME or NAME@TIME",
         "/environments/diff",

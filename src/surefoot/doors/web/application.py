@@ -33,6 +33,7 @@ from surefoot.doors.web import (
     patterns,
     people,
     releases,
+    time_machine,
 )
 from surefoot.doors.web.visit import Incoming, Visit, static_files, template_environment
 
@@ -48,6 +49,8 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/", environments.matrix),
     ("/environments/diff", environments.diff),
     ("/environments/{name}", environments.show),
+    ("/environments/{name}/at", time_machine.show),
+    ("/environments/{name}/map", environments.map_page),
     ("/environments/{name}/proof", journal.proof),
     ("/releases", releases.listing),
     ("/releases/{version}", releases.show),

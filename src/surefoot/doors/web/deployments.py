@@ -20,14 +20,14 @@ _REFRESH_SECONDS = 2
 
 def listing(visit: Visit) -> Response:
     """Deployments, newest first, of all environments or one."""
-    environment, before = visit.query("environment"), visit.query("before")
-    rows = visit.ask("deployment list", environment=environment, before=before, limit=_ROWS)[
+    environment, before, at = (visit.query(name) for name in ("environment", "before", "at"))
+    rows = visit.ask("deployment list", environment=environment, before=before, limit=_ROWS, at=at)[
         "deployments"
     ]
     names = [row["name"] for row in visit.ask("environment list")["environments"]]
     older = rows[-1]["number"] if len(rows) == _ROWS else 0
     return visit.render(
-        "deployments.html", rows=rows, names=names, environment=environment, older=older
+        "deployments.html", rows=rows, names=names, environment=environment, older=older, at=at
     )
 
 
@@ -39,20 +39,25 @@ def show(visit: Visit) -> Response:
 def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> Response:
     """The deployment's page; after a refused form with the error and what was sent."""
     number = int(visit.incoming.path["number"])
-    deployment = visit.ask("deployment show", number=number)
+    at = visit.query("at")
+    deployment = visit.ask("deployment show", number=number, at=at)
+    if deployment.get("exists") is False:
+        what, address = f"Deployment {number}", f"/deployments/{number}"
+        return visit.render("absent.html", what=what, address=address, at=at)
     plan_bytes = visit.ask("deployment plan-bytes", number=number)
     plan = json.loads(base64.b64decode(plan_bytes["plan"]))
-    moving = not deployment["ended_at"] and not deployment["approvals_missing"]
+    moving = not (at or deployment["ended_at"] or deployment["approvals_missing"])
     noted = visit.query("noted")
     judged = next((a for a in deployment["approvals"] if a["person"] == noted), None)
     return visit.render(
         "deployment.html",
         error.status() if error else 200,
         d=deployment,
-        steps=_steps(deployment, step_times(visit.app, number)),
+        steps=_steps(deployment, step_times(visit.app, number, at)),
         waves=shape.wave_bars(deployment["waves"], plan.get("wave_policy", {})),
         sentence=shape.verdict_sentence(deployment["verdict"], deployment["steps"]),
-        standing=standing(visit.app, visit.request, number),
+        at=at,
+        standing={"may_approve": False} if at else standing(visit.app, visit.request, number),
         offers=offers(deployment),
         refresh=_REFRESH_SECONDS if moving and visit.query("refresh") != "off" else 0,
         moving=moving,

@@ -18,7 +18,7 @@ def matrix(visit: Visit) -> Response:
     rows = visit.ask("environment list", at=at)["environments"]
     columns = list(dict.fromkeys(name for row in rows for name in row["components"]))
     listed = [_matrix_row(visit, row, at) for row in rows]
-    recent = visit.ask("deployment list", limit=6)["deployments"]
+    recent = visit.ask("deployment list", limit=6, at=at)["deployments"]
     return visit.render("matrix.html", rows=listed, columns=columns, at=at, recent=recent)
 
 
@@ -38,9 +38,9 @@ def show(visit: Visit) -> Response:
     name, at = visit.incoming.path["name"], visit.query("at")
     state = visit.ask("environment show", name=name, at=at)
     before = visit.query("before")
-    history = visit.ask("environment history", name=name, before=before, limit=_HISTORY_ROWS)[
-        "entries"
-    ]
+    history = visit.ask(
+        "environment history", name=name, before=before, limit=_HISTORY_ROWS, at=at
+    )["entries"]
     bar = shape.firmware_bar(state.get("firmware_shares", {}), state.get("devices", 0))
     return visit.render(
         "environment.html",
@@ -53,11 +53,18 @@ def show(visit: Visit) -> Response:
     )
 
 
+def map_page(visit: Visit) -> Response:
+    """Code, configuration, tools and infrastructure, with the commit and person behind each."""
+    name, at = visit.incoming.path["name"], visit.query("at")
+    found = visit.ask("environment map", name=name, at=at)
+    return visit.render("map.html", name=name, at=at, map=found)
+
+
 def diff(visit: Visit) -> Response:
     """What differs between two environments, or two moments of one."""
-    left, right = visit.query("left"), visit.query("right")
+    left, right, at = visit.query("left"), visit.query("right"), visit.query("at")
     names = [row["name"] for row in visit.ask("environment list")["environments"]]
     found = None
     if left and right:
-        found = visit.ask("environment diff", left=left, right=right)
-    return visit.render("diff.html", left=left, right=right, names=names, found=found)
+        found = visit.ask("environment diff", left=left, right=right, at=at)
+    return visit.render("diff.html", left=left, right=right, names=names, found=found, at=at)

@@ -13,8 +13,8 @@ _ROWS = 50
 
 def listing(visit: Visit) -> Response:
     """Entries, newest first, all or of one stream or kind."""
-    stream, kind, before = visit.query("stream"), visit.query("kind"), visit.query("before")
-    page = visit.ask("journal show", stream=stream, kind=kind, before=before, limit=_ROWS)
+    stream, kind, before, at = (visit.query(n) for n in ("stream", "kind", "before", "at"))
+    page = visit.ask("journal show", stream=stream, kind=kind, before=before, limit=_ROWS, at=at)
     rows = page["entries"]
     return visit.render(
         "journal.html",
@@ -22,6 +22,8 @@ def listing(visit: Visit) -> Response:
         stream=stream,
         kind=kind,
         before=before,
+        at=at,
+        checkpoint=visit.ask("journal checkpoint", at=at)["checkpoint"],
         older=rows[-1]["index"] if len(rows) == _ROWS else 0,
     )
 
@@ -42,7 +44,7 @@ def raw(visit: Visit) -> Response:
 
 def checkpoint(visit: Visit) -> Response:
     """The newest signed checkpoint as a file, to be kept somewhere else."""
-    text = visit.ask("journal checkpoint")["checkpoint"]
+    text = visit.ask("journal checkpoint", at=visit.query("at"))["checkpoint"]
     return _download(text.encode(), "checkpoint.txt")
 
 

@@ -17,6 +17,17 @@ _STATUSES = (
     *("succeeded", "running", "waiting", "pending", "stopped", "returned", "failed", "rejected"),
     *("void", "pass", "fail", "inconclusive", "error", "paused", "drift", "undone"),
 )
+_STOPS = [
+    {
+        "number": number,
+        "purpose": "deploy",
+        "release_version": f"1.{number}.0",
+        "status": status,
+        "ended_at": f"2026-11-1{number}T10:00:00.000Z",
+        "stands": number == 2,
+    }
+    for number, status in ((3, "returned"), (2, "succeeded"), (1, "failed"))
+]
 _EXAMPLE_ERRORS = (
     Refused(
         "policy.own-work",
@@ -53,6 +64,7 @@ def show(visit: Visit) -> Response:
         "patterns.html",
         icons=_ICONS,
         statuses=_STATUSES,
+        stops=_STOPS,
         errors=[error.record() for error in _EXAMPLE_ERRORS],
         devices_bar=shape.firmware_bar({"1.1.0": 30, "1.0.0": 15}, 50),
         waves=shape.wave_bars(counters, policy),

@@ -16,6 +16,7 @@ from surefoot.core.environment import flatten
 _DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})")
 _SHORT = 12
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})")
+_PARTS = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?)?Z?")
 _CONTROL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?")
 _STEP_NUMBER = re.compile(r"\d{2}-")
 _SHARES = 6
@@ -69,6 +70,15 @@ def moment(text: str) -> str:
     """`2026-11-21 10:00:00` from RFC 3339 in UTC; the full text belongs into the title."""
     found = _MOMENT.match(text)
     return f"{found[1]} {found[2]}" if found else text
+
+
+def sortable(text: str) -> str:
+    """A moment in UTC in one form, so that later ones sort later; `text` may lack parts."""
+    found = _PARTS.match(text.strip().replace(" ", "T"))
+    if not found:
+        return text
+    day, minute, second, fraction = found.groups()
+    return f"{day}T{minute or '00:00'}:{second or '00'}.{(fraction or '').ljust(3, '0')}"
 
 
 def local(text: str) -> str:
