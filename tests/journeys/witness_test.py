@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,35 @@ def test_a_quorum_of_two_a_death_a_file_and_an_export(
     wait_for("an error", lambda: shown()["witnesses"][0]["error"])
     assert not cosigned("north")
     assert "alarm" not in shown() and "witness_alarm" not in shown()
+
+
+def test_a_folder_put_back_whole_is_told_by_the_witness(
+    plane: ControlPlane, witnesses: list[WitnessProcess], tmp_path: Path
+) -> None:
+    """Database and checkpoint file are of the same age: nothing on this machine knows better."""
+    file = tmp_path / "policy"
+    file.write_text(f"witness north {witnesses[0].vkey} {witnesses[0].url}\nquorum north\n")
+    witnesses[0].trust(str(install(plane, file)["log_key"]))
+
+    def shown() -> dict[str, Any]:
+        return plane.ask("ann", "installation", "show")
+
+    shutil.copytree(plane.data, tmp_path / "copy")
+    plane.serve()
+    plane.ask("", "key", "generate", str(plane.keys / "cyn"))
+    plane.ask("ann", "person", "enrol", "cyn", "--new-key", str(plane.keys / "cyn"))
+    lost = shown()["size"]
+    wait_for("a cosignature", lambda: shown()["witnesses"][0]["size"] >= lost)
+    plane.stop()
+
+    shutil.rmtree(plane.data)
+    shutil.copytree(tmp_path / "copy", plane.data)
+    before = (plane.data / "checkpoint" / "last").read_bytes()
+    plane.serve()
+    assert shown()["alarm"]["code"] == "journal.witness.ahead"
+    refused = plane.start("ann", "person", "enrol", "cyn", "--new-key", str(plane.keys / "cyn"))
+    assert refused.returncode == 5 and "journal.witness.ahead" in refused.stderr
+    assert (plane.data / "checkpoint" / "last").read_bytes() == before
 
 
 def test_a_wrong_policy_refuses_the_installation(plane: ControlPlane, tmp_path: Path) -> None:
