@@ -109,6 +109,15 @@ def test_a_lost_key_is_followed_by_another_epoch_of_the_same_tree(house: House) 
     assert (house.data / "root" / "1.json").read_bytes() == signed
 
 
+def test_the_anchor_goes_on_under_the_epochs_name(house: House) -> None:
+    (house.data / "keys" / "anchor").write_bytes(b"a" * 32)
+    house.write()
+    key_life.rotate(house.data, 1)
+    root = read_root(house.sign(key_life.draft_epoch(house.data, "lost")))
+    found = [log.anchor.partition("+")[0] for log in root.logs]
+    assert found == ["surefoot/home", "", "surefoot/home@2"]
+
+
 def test_an_epoch_opens_once_and_only_as_the_founders_signed(house: House) -> None:
     house.write()
     payload = key_life.draft_epoch(house.data, "lost")

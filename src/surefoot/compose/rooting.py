@@ -23,7 +23,6 @@ from surefoot.engine.clock import SystemClock
 from surefoot.journal.log import Log
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.durable import write_durably
-from surefoot.trust.cosignature import CosignerKey
 from surefoot.trust.digest import Digest
 from surefoot.trust.keys import private_key
 from surefoot.trust.quorum import TrustPolicy
@@ -95,7 +94,7 @@ def draft_of(
                 installation=name,
                 threshold=min(FOUNDERS_MIN, len(signers)),
                 signers=signers,
-                logs=_anchored(_logs(keys, before, first_ms), folder),
+                logs=_anchored(_logs(keys, before, first_ms), before, folder),
                 witnesses=_witnesses(before, policy, first_ms),
                 quorum=_quorum(policy),
                 auditors=_auditors(before, auditors),
@@ -130,13 +129,20 @@ def _logs(keys: Sequence[KeptKey], before: Root | None, first_ms: int) -> tuple[
     return tuple(found)
 
 
-def _anchored(logs: tuple[LogKey, ...], folder: Path) -> tuple[LogKey, ...]:
-    """The anchor key stands beside the log key that it first belonged to."""
-    signer = anchor_signer(folder, logs[-1].origin)
-    known = [CosignerKey.parse(log.anchor).public for log in logs if log.anchor]
-    if signer is None or signer.key.public in known:
-        return logs
-    return (*logs[:-1], msgspec.structs.replace(logs[-1], anchor=signer.key.text()))
+def _anchored(logs: tuple[LogKey, ...], before: Root | None, folder: Path) -> tuple[LogKey, ...]:
+    """The anchor key stands beside the first log key of its name; each epoch has another name.
+
+    What an earlier root said of a key that ended stays as it was.
+    """
+    found: list[LogKey] = []
+    for log in logs:
+        signer = anchor_signer(folder, log.origin)
+        settled = before is not None and before.log(log.vkey) is not None and log.ended
+        listed = [known.anchor for known in (*logs, *found)]
+        if signer is not None and not settled and signer.key.text() not in listed:
+            log = msgspec.structs.replace(log, anchor=signer.key.text())
+        found.append(log)
+    return tuple(found)
 
 
 def _witnesses(
