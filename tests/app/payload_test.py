@@ -9,7 +9,7 @@ import pytest
 from house import LAMP, AppHouse
 
 from surefoot.core.errors import Refused
-from surefoot.trust.payload import is_commitment
+from surefoot.trust.payload import is_commitment, read_opening
 
 House = Callable[[str], AppHouse]
 WORDS = "Zacharias Quillfeather is ill this week"
@@ -71,6 +71,16 @@ def test_somebody_else_erases_for_a_reason_and_everything_still_verifies(home: A
     assert home.call("journal verify", "ann")["report"]["ok"]
     again = lambda: home.call("journal erase", "ann", index=index, reason="again")  # noqa: E731
     assert code_of(again) == "payload.erase.done"
+
+
+def test_words_are_given_out_with_their_salt_until_they_are_erased(home: AppHouse) -> None:
+    index = frozen(home)
+    (entry,) = home.installation.log.entries(index, 1)
+    (words,) = read_opening(home.call("journal words", "ann", index=index)["words"].encode())
+    assert words.text == WORDS and words.opens(entry.reason)
+    home.call("journal erase", "ann", index=index, reason="asked")
+    ask = lambda: home.call("journal words", "ann", index=index)  # noqa: E731
+    assert code_of(ask) == "payload.words.unknown"
 
 
 def test_who_has_no_right_does_not_erase(home: AppHouse) -> None:

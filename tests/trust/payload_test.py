@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from surefoot.trust.payload import Payload, is_commitment
+from surefoot.trust.payload import Payload, is_commitment, opening, read_opening
 
 SALT = bytes(range(32))
 WORDS = Payload(salt=SALT, text="Ann Example asked for it, ann@example.test")
@@ -43,3 +43,19 @@ def test_words_have_a_bound_in_bytes() -> None:
 )
 def test_plain_words_of_older_entries_are_no_commitments(text: str) -> None:
     assert not is_commitment(text)
+
+
+def test_an_opening_is_read_back_and_nothing_else_is() -> None:
+    content = opening([WORDS])
+    assert read_opening(content) == (WORDS,)
+    for bad in (
+        b"",
+        b"[]",
+        content[:-1],
+        content.replace(b"surefoot-words/1", b"other"),
+        b"x" * 70_000,
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            read_opening(bad)
+    with pytest.raises(ValueError, match="salt"):
+        read_opening(content.replace(b'"salt":"00', b'"salt":"'))

@@ -19,9 +19,13 @@ from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.engine.effects import draft
 from surefoot.trust.entry import Draft, Entry
-from surefoot.trust.payload import is_commitment
+from surefoot.trust.payload import is_commitment, opening
 
 ERASED = "(erased)"
+
+
+class WordsArguments(Arguments, frozen=True, kw_only=True):
+    index: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class EraseArguments(Arguments, frozen=True, kw_only=True):
@@ -67,6 +71,29 @@ def erase(app: App, request: Request, arguments: EraseArguments) -> Plain:
     app.log.transact(lambda w: drafts(), app.actor(request), request.id)
     app.log.scrub()
     return {"index": arguments.index, "erased": [*chosen]}
+
+
+@operation(
+    "journal words",
+    "GET",
+    "/journal/{index}/words",
+    WordsArguments,
+    timeless="words are there until they are erased, and then for no time",
+)
+def words(app: App, request: Request, arguments: WordsArguments) -> Plain:
+    """The words behind an entry's commitments with their salts, for a stranger who has a proof."""
+    found = [e for e in app.log.entries(arguments.index, 1) if e.index == arguments.index]
+    kept = [app.log.payload(c) for e in found for c in commitments_of(e)]
+    shown = [each for each in kept if each is not None]
+    if not shown:
+        raise Refused(
+            "payload.words.unknown",
+            f"entry {arguments.index}",
+            expected="an entry whose words are kept",
+            found="none, or they were erased",
+            remedy="see: surefoot journal entry",
+        )
+    return {"words": opening(shown).decode()}
 
 
 def _chosen(app: App, request: Request, arguments: EraseArguments) -> list[str]:

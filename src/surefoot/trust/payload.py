@@ -11,11 +11,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 
 import msgspec
 
+from surefoot.trust import canonical
+
 SALT_BYTES = 32
 TEXT_BYTES_MAX = 4_000
+FORMAT = "surefoot-words/1"
+OPENING_BYTES_MAX = 64 * 1024
 
 _PREFIX = "committed:sha256:"
 _FORM = re.compile(r"committed:sha256:[0-9a-f]{64}")
@@ -45,3 +50,35 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 def is_commitment(text: str) -> bool:
     """Whether this text stands for words that are kept elsewhere."""
     return _FORM.fullmatch(text) is not None
+
+
+def opening(words: Sequence[Payload]) -> bytes:
+    """A file that opens commitments to a stranger, for `read_opening`."""
+    opened: list[canonical.JSON] = [{"salt": w.salt.hex(), "text": w.text} for w in words]
+    return canonical.encode({"format": FORMAT, "words": opened})
+
+
+def read_opening(content: bytes) -> tuple[Payload, ...]:
+    """The words in such a file, each to be compared with a commitment. Raises `ValueError`."""
+    if len(content) > OPENING_BYTES_MAX:
+        raise ValueError(f"more than {OPENING_BYTES_MAX} bytes")
+    try:
+        file = msgspec.convert(canonical.parse(content), _File, strict=True)
+        found = tuple(Payload(salt=bytes.fromhex(w.salt), text=w.text) for w in file.words)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    if file.format != FORMAT:
+        raise ValueError(f"format {file.format[:40]}")
+    for words in found:
+        words.commitment()
+    return found
+
+
+class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    salt: str
+    text: str
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: str
+    words: tuple[_Words, ...]

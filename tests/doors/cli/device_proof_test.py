@@ -6,11 +6,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from surefoot.doors.cli import main
 from surefoot.doors.cli.device_proof import strength_of
+from surefoot.journal.proof import Prover
 from surefoot.testing.device_scene import VKEY, Scene
+from surefoot.testing.journal import ANN, draft
+from surefoot.trust.payload import Payload, opening
 
 
 @pytest.fixture
@@ -82,3 +86,26 @@ def test_a_part_says_what_it_does_not_show(
 )
 def test_what_a_device_only_said_is_not_called_verified(report: dict[str, str], word: str) -> None:
     assert strength_of(dict(report)).startswith(word)  # type: ignore[arg-type]
+
+
+def test_a_state_proof_is_verified_by_the_same_command_and_its_words_are_opened(
+    file: tuple[Scene, Path, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene, _, _ = file
+    words = Payload(salt=bytes(range(32)), text="because Zacharias asked")
+    noted = msgspec.structs.replace(draft(note=1), reason=words.commitment(), payloads=(words,))
+    receipt = scene.log.transact(lambda w: [noted], ANN, "note")
+    assert receipt is not None
+    path, opened = tmp_path / "state.json", tmp_path / "words.json"
+    prover = Prover(scene.log, scene.house.database, VKEY, "test")
+    path.write_bytes(prover.state("env/dev", receipt.time_ms))
+    asked = ["verify", str(path), "--log-key", VKEY, "--words", str(opened)]
+    opened.write_bytes(opening([words]))
+    assert main.main(asked) == 0
+    assert "words of entry" in capsys.readouterr().out
+    other = Payload(salt=bytes(range(32)), text="because Ann asked")
+    opened.write_bytes(opening([other]))
+    assert main.main(asked) == 5
+    for content in (b"", b"{}", opening([words]) + b" ", b'{"format":"x","words":[]}'):
+        opened.write_bytes(content)
+        assert main.main(asked) == 3

@@ -279,6 +279,17 @@ _JOURNAL = (
         AT,
         view="orphans",
     ),
+    Command(
+        "journal words",
+        "write the words behind an entry's commitments to a file, for who has a proof of it",
+        (
+            Word("index", "its place in the journal", int),
+            Word("file", "the file; it must not exist"),
+        ),
+        "words:write",
+        "GET",
+        "/journal/{index}/words",
+    ),
     command(
         "journal erase",
         "forget the words behind an entry's commitments; the entry and its proofs stay",

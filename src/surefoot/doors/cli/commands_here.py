@@ -103,6 +103,7 @@ HERE = (
                 shown_as="FILE",
             ),
             Word("--log-key", "the log's key that you pinned, or a file with it", shown_as="VKEY"),
+            Word("--words", "words to open it with, made by: journal words", shown_as="FILE"),
         ),
         "device_proof:verify",
     ),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from surefoot.core.errors import Corrupt, Refused
-from surefoot.doors.cli import asking, files, proof, proof_page, show
+from surefoot.doors.cli import asking, files, proof, proof_page, show, words
 from surefoot.doors.cli.client import client_for
 from surefoot.engine.clock import SystemClock
 from surefoot.trust import device_proof
@@ -41,10 +41,13 @@ def prove(options: argparse.Namespace) -> None:
 def verify(options: argparse.Namespace) -> None:
     """`verify`, of a proof of either form. Raises `Corrupt` when it is not proved."""
     content = files.read(Path(options.file))
-    if not device_proof.is_device_proof(content):
-        proof.verify(options)
-        return
     trust = proof.trust_of(options)
+    if not device_proof.is_device_proof(content):
+        shown = proof.verify(options, content, trust)
+        if options.words:
+            held = [shown.entry, *(exhibit.entry for exhibit in shown.evidence)]
+            words.tell(options, [entry for entry in held if entry is not None])
+        return
     found = _proved(options.file, content, trust)
     _tell(options, found, {})
     if trust is None:

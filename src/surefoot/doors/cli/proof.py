@@ -58,10 +58,11 @@ def never(options: argparse.Namespace) -> None:
     _written(options, _NEVER, values, options.prove)
 
 
-def verify(options: argparse.Namespace) -> None:
-    """`verify`. Raises `Corrupt` when it is not proved, `Refused` when no key was pinned."""
-    content = files.read(Path(options.file))
-    trust = trust_of(options)
+def verify(options: argparse.Namespace, content: bytes, trust: Trust) -> proof.Proved:
+    """Verify a state proof and show its page.
+
+    Raises `Corrupt` when it is not proved, `Refused` when no key was pinned.
+    """
     proved = _proved(options.file, content, trust)
     proof_page.tell(options, proved, {})
     if trust is None:
@@ -72,6 +73,7 @@ def verify(options: argparse.Namespace) -> None:
             found=f"only the key inside it, {proved.key}",
             remedy="get root.json from the log's owner or an auditor, then verify again",
         )
+    return proved
 
 
 def _written(options: argparse.Namespace, path: str, values: Plain, file: str) -> None:
