@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from house import LAMP, AppHouse
 
-from surefoot.compose import rooting
+from surefoot.compose import auditor, offline, rooting
 from surefoot.core.errors import Refused
 from surefoot.doors.cli.main import main
 from surefoot.trust import envelope
@@ -134,3 +134,22 @@ def test_each_founder_signs_on_their_own_machine(
     page = capsys.readouterr().out
     assert "signed by ann, bob: whole" in page
     assert home.installation.app.log_key in page
+
+
+def test_the_log_takes_what_an_auditor_of_the_root_cosigned(home: AppHouse) -> None:
+    data, place = home.folder / "data", home.folder / "auditor"
+    kept = auditor.AuditorSettings(name="north", source=str(home.folder / "export"))
+    vkeys = auditor.make(place, kept, home.installation.app.log_key.encode())["vkeys"]
+    root = read_payload(rooting.draft(data, [f"north={vkeys[0]}"]))
+
+    def audited() -> str:
+        offline.export(data, home.folder / "export", lambda done, of: None, evidence=True)
+        auditor.audit(place)
+        return (place / "cosigned").read_text()
+
+    with pytest.raises(Refused, match=r"journal\.cosignature\.input"):
+        home.call("journal cosign", "ann", note=audited())
+    home.call("root accept", "ann", root=sealed(home, root, "ann", "bob"))
+    answer = home.call("journal cosign", "ann", note=audited())
+    assert [c["name"] for c in answer["cosignatures"]] == ["auditor/north"]
+    assert "auditor/north" in home.installation.log.cosigned(answer["size"])

@@ -9,12 +9,15 @@ import msgspec
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.root import newest
 from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.journal.cosigning import Standing
 from surefoot.trust.canonical import JSON
+from surefoot.trust.cosignature import CosignerKey
 from surefoot.trust.note import NOTE_BYTES_MAX
+from surefoot.trust.root import read_root
 
 
 class RequestArguments(Arguments, frozen=True, kw_only=True):
@@ -71,9 +74,12 @@ def request_cosignature(app: App, request: Request, arguments: RequestArguments)
 
 @operation("journal cosign", "POST", "/journal/cosignatures", CosignArguments)
 def keep_cosignatures(app: App, request: Request, arguments: CosignArguments) -> Plain:
-    """Take back a checkpoint that a witness cosigned by file; verified, then stored."""
+    """Take a checkpoint that a witness cosigned by file, or an auditor; verified, then stored."""
     app.read(lambda w: policy.person_of(w, request.asker))
-    size, found = app.cosigning.keep(arguments.note)
+    content = newest(app)
+    auditors = read_root(content).auditors if content else ()
+    keys = [CosignerKey.parse(entry.vkey) for entry in auditors]
+    size, found = app.cosigning.keep(arguments.note, keys)
     kept: list[JSON] = [{"name": c.name, "at": shown(c.time_s * 1000)} for c in found]
     return {"size": size, "cosignatures": kept}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -111,26 +111,31 @@ class Cosigning:
             )
         return self._request(note, old, size)
 
-    def keep(self, note: str) -> tuple[int, tuple[Cosignature, ...]]:
+    def keep(
+        self, note: str, auditors: Sequence[CosignerKey] = ()
+    ) -> tuple[int, tuple[Cosignature, ...]]:
         """Verify and store the cosignatures under a checkpoint of this log; its size, and they.
 
+        `auditors` are keys that count beside those of the policy's witnesses.
         Raises `Refused("journal.cosignature.input")`.
         """
         known = {w.key.text(): n for n, w in self.policy.witnesses.items()}
         try:
             checkpoint = open_checkpoint(note, *self._keys)
             text, lines = split_note(note)
-            found = cosignatures(note, [w.key for w in self.policy.witnesses.values()])
+            keys = [*(w.key for w in self.policy.witnesses.values()), *auditors]
+            found = cosignatures(note, dict.fromkeys(keys))
         except NotANote as error:
             raise _not_kept(str(error)) from None
         if not found:
-            raise _not_kept("no cosignature by a witness of the policy")
+            raise _not_kept("no cosignature by a witness of the policy or an auditor of the root")
         if not self._own(checkpoint):
             raise _not_kept("a checkpoint of another tree than this log's")
-        self._store(checkpoint.size, text, lines)
+        self._store(checkpoint.size, text, lines, keys)
         for cosignature in found:
-            name = known[cosignature.key]
-            self._standings[name] = self._standing(name, self.policy.witnesses[name])
+            name = known.get(cosignature.key, "")
+            if name:
+                self._standings[name] = self._standing(name, self.policy.witnesses[name])
         return checkpoint.size, found
 
     # -- one witness ------------------------------------------------------------------------------
@@ -195,7 +200,7 @@ class Cosigning:
         if not found:
             raise failed(name, f"a cosignature by {key.id.hex()}", "none by this key")
         text, _ = split_note(note)
-        self._store(_parsed(note).size, text, lines)
+        self._store(_parsed(note).size, text, lines, [key])
 
     # -- what they share --------------------------------------------------------------------------
 
@@ -212,9 +217,10 @@ class Cosigning:
         root = self._log.prove(lambda chain: chain.tree.root(checkpoint.size))
         return root == checkpoint.root
 
-    def _store(self, size: int, text: str, lines: Iterable[str]) -> None:
-        """Store each line that is a valid cosignature of a witness of the policy."""
-        keys = [witness.key for witness in self.policy.witnesses.values()]
+    def _store(
+        self, size: int, text: str, lines: Iterable[str], keys: Sequence[CosignerKey]
+    ) -> None:
+        """Store each line that is a valid cosignature by one of the keys."""
         for line in lines:
             for found in cosignatures(f"{text}\n{line}\n", keys):
                 self._rows.add(size, found.key, found.time_s, f"{line}\n")
@@ -249,7 +255,7 @@ def _not_kept(found: str) -> Refused:
     return Refused(
         "journal.cosignature.input",
         "cosigned checkpoint",
-        expected="a checkpoint of this log with cosignatures of witnesses of the policy",
+        expected="a checkpoint of this log, cosigned by witnesses of the policy or auditors",
         found=found[:200],
-        remedy="bring the file that surefoot witness sign wrote, unchanged",
+        remedy="bring the file that surefoot witness sign or auditor run wrote, unchanged",
     )

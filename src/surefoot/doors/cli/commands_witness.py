@@ -70,8 +70,8 @@ WITNESS = (
     ),
     Command(
         "journal cosign",
-        "take back the checkpoint that a witness cosigned; it is verified, then stored",
-        (Word("file", "what `witness sign` wrote; - is standard input"),),
+        "take the checkpoint that a witness or an auditor cosigned; verified, then stored",
+        (Word("file", "what `witness sign` or `auditor run` wrote; - is standard input"),),
         "witness:cosign",
         "POST",
         "/journal/cosignatures",
