@@ -106,7 +106,10 @@ def test_a_quorum_of_two_a_death_a_file_and_an_export(
     wait_for("the other alone", lambda: cosigned("south"))
     wait_for("an error", lambda: shown()["witnesses"][0]["error"])
     assert not cosigned("north")
+    plane.stop()
+    plane.serve()  # a witness that cannot be reached stops no start
     assert "alarm" not in shown() and "witness_alarm" not in shown()
+    plane.ask("ann", "journal", "anchor")
 
 
 def test_a_folder_put_back_whole_is_told_by_the_witness(
