@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from house import LAMP, AppHouse
 
+from surefoot.app.deployments import APPROVAL_TYPE, approval_payload
 from surefoot.core.errors import Refused
+from surefoot.trust import envelope
 from surefoot.trust.payload import is_commitment, read_opening
 
 House = Callable[[str], AppHouse]
@@ -114,3 +117,20 @@ def test_an_entry_without_words_has_nothing_to_erase(home: AppHouse) -> None:
 def test_words_are_one_line_within_a_bound(home: AppHouse, words: str) -> None:
     with pytest.raises(Exception, match="reason"):
         home.call("freeze lift", "bob", name="dev", freeze="ill", reason=words)
+
+
+def test_a_comment_on_an_approval_is_beside_the_entry_too(house: House) -> None:
+    home = house(LAMP)
+    home.set_up()
+    home.release("1.0.0")
+    assert home.carry(home.request("dev", release="1.0.0")) == "succeeded"
+    number = home.request("production", release="1.0.0")
+    plan = home.call("deployment plan-bytes", "bob", number=number)["digest"]
+    payload = approval_payload(number, "production", plan, "reject")
+    sealed = envelope.seal(APPROVAL_TYPE, payload, [home.keys["bob"]])
+    given = base64.b64encode(sealed).decode()
+    home.call("deployment approve", "bob", number=number, envelope=given, reason=WORDS)
+    log = home.installation.log
+    (entry,) = [e for e in log.entries(0, log.size()) if e.kind == "ApprovalGiven"]
+    assert is_commitment(entry.reason) and WORDS.encode() not in entry.raw
+    assert home.call("journal entry", "ann", index=entry.index)["reason"] == WORDS

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from surefoot.app.facade import App
-from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.operation import Arguments, Reason, Request, operation
 from surefoot.app.planning import Ask, plan_for
 from surefoot.core import deployment as deployments
 from surefoot.core import environment as environments
@@ -51,6 +51,7 @@ class ApproveArguments(Arguments, frozen=True, kw_only=True):
     envelope: str = ""
     signature: str = ""
     verdict: str = ""
+    reason: Reason = ""
 
 
 def shown_plan(plan: Plan) -> Plain:
@@ -174,6 +175,7 @@ def approve(app: App, request: Request, arguments: ApproveArguments) -> Plain:
         request,
         lambda w: deployments.approve(w, asker, plan, fact, app.clock.now_ms()),
         (digest, deployment.plan),
+        arguments.reason,
     )
     return app.read(lambda w: _approvals(w, w.deployments[deployment.number]))
 

@@ -66,7 +66,7 @@ DEPLOYMENTS = (
     Command(
         "deployment approve",
         "look at the plan, and sign that it may be carried out",
-        (NUMBER, Word("--yes", "do not ask", flag=True)),
+        (NUMBER, Word("--yes", "do not ask", flag=True), REASON),
         "deployment:approve",
         "POST",
         "/deployments/{number}/approvals",
@@ -74,7 +74,7 @@ DEPLOYMENTS = (
     Command(
         "deployment reject",
         "sign that the plan may not be carried out",
-        (NUMBER, Word("--yes", "do not ask", flag=True)),
+        (NUMBER, Word("--yes", "do not ask", flag=True), REASON),
         "deployment:reject",
         "POST",
         "/deployments/{number}/approvals",

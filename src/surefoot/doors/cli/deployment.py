@@ -45,6 +45,8 @@ def _judge(options: argparse.Namespace, verdict: str) -> None:
     _confirm(options, verdict)
     sealed = envelope.seal(words.APPROVAL_TYPE, payload, [signer])
     body = {"number": options.number, "envelope": base64.b64encode(sealed).decode()}
+    if options.reason:
+        body["reason"] = options.reason
     answer = client.ask(options.command.method, options.command.path, body)
     if options.output == "json":
         show.as_json(answer)
