@@ -158,7 +158,8 @@ class Visit:
         operation = self._operations["installation show"]
         nobody = Asker(type="anonymous", id="anonymous")
         request = Request(asker=nobody, auth="none", id=self.incoming.request_id)
-        return {"alarm": None, **operation.call(self.app, request, operation.arguments())}
+        answer = operation.call(self.app, request, operation.arguments())
+        return {"alarm": None, "witness_alarm": None, **answer}
 
     def error(self, error: SurefootError, status: int = 0) -> Response:
         """The error's record as a page."""
