@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app.evidence import led_to
 from surefoot.app.facade import App
 from surefoot.app.moment import parse_moment
 from surefoot.app.operation import Arguments, Request, operation
@@ -20,6 +21,11 @@ from surefoot.trust.entry import text_of_time
 class ProveArguments(Arguments, frozen=True, kw_only=True):
     name: str
     at: str = ""
+    evidence: bool = False
+
+
+class EntryProofArguments(Arguments, frozen=True, kw_only=True):
+    index: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class DeviceProofArguments(Arguments, frozen=True, kw_only=True):
@@ -37,9 +43,23 @@ class NeverArguments(Arguments, frozen=True, kw_only=True):
 
 @operation("journal prove", "GET", "/environments/{name}/proof", ProveArguments)
 def prove(app: App, request: Request, arguments: ProveArguments) -> Plain:
-    """A portable proof of what an environment was at a time, or that there was none."""
+    """A portable proof of what an environment was at a time; with evidence of what led there."""
     check_name(arguments.name, "environment")
-    return _answer(app.prover.state(f"env/{arguments.name}", _past(app, arguments.at)))
+    beside = (lambda state: led_to(app, state)) if arguments.evidence else None
+    return _answer(app.prover.state(f"env/{arguments.name}", _past(app, arguments.at), beside))
+
+
+@operation(
+    "journal prove-entry",
+    "GET",
+    "/journal/{index}/proof",
+    EntryProofArguments,
+    timeless="an entry is the same at all times",
+)
+def prove_entry(app: App, request: Request, arguments: EntryProofArguments) -> Plain:
+    """The proof of one entry as C2SP text (tlog-proof), for any reader of transparency logs."""
+    content = app.prover.entry(arguments.index)
+    return {"proof": content.decode(), "bytes": len(content)}
 
 
 @operation(

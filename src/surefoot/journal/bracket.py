@@ -55,6 +55,16 @@ class Brackets:
         earlier = self._witnessed("cosignature.sizes_upto", first, size)
         return next((noted for noted in earlier if noted.quorum_ms <= from_ms), None), after
 
+    def over(self, index: int) -> Noted | None:
+        """The newest checkpoint whose tree has this leaf: a witnessed one, else any."""
+        size = self._log.prove(lambda chain: chain.size)
+        newest = self._newest(size)
+        if newest is not None and newest.size > index:
+            return newest
+        with self._database.read() as session:
+            row = session.row("journal.checkpoint_upto", size=size)
+        return self._noted(int(row[0])) if row and row[0] > index else None
+
     def end_ms(self) -> int:
         """The first time of which nothing later can be shown."""
         size, time_ms = self._log.prove(lambda chain: (chain.size, chain.time_ms))

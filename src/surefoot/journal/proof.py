@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,9 +19,9 @@ from surefoot.core.errors import Corrupt, Refused
 from surefoot.journal.bracket import Brackets, Noted
 from surefoot.journal.log import Log
 from surefoot.store.database import Database, Session
-from surefoot.trust import canonical, heads
+from surefoot.trust import canonical, heads, tlog_proof
 from surefoot.trust.backing import Trust
-from surefoot.trust.bundle import CHAIN_MAX, FORMAT, NotProved, joined
+from surefoot.trust.bundle import CHAIN_MAX, EXHIBITS_MAX, FORMAT, NotProved, joined
 from surefoot.trust.chain import Chain
 from surefoot.trust.entry import (
     Entry,
@@ -39,6 +40,9 @@ from surefoot.trust.root import unsigned_root
 
 _MAPS_KEPT = 8
 _NO_WITNESS = TrustPolicy()
+
+Beside = Callable[[Plain], Sequence[tuple[Entry, Sequence[str]]]]
+"""From a state, the entries that led to it, each with the texts to show beside it."""
 
 
 class _Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +76,11 @@ class Prover:
         self._maps: OrderedDict[int, heads.HeadsMap] = OrderedDict()
         self._guard = threading.Lock()
 
-    def state(self, stream: str, at_ms: int) -> bytes:
+    def state(self, stream: str, at_ms: int, beside: Beside | None = None) -> bytes:
         """A bundle for "the state of this stream at this time".
 
-        After the newest seal, the claim is about that seal's time. Raises
+        After the newest seal, the claim is about that seal's time. `beside` names what else is
+        shown, once the state is known. Raises
         `Refused("proof.journal.empty")`, `Refused("proof.chain.oversize")`, `Corrupt`.
         """
         before, after = self._bracket(at_ms, at_ms)
@@ -86,6 +91,11 @@ class Prover:
         bundle = self._common(stream, before, after, entries)
         bundle["at"] = text_of_time(at_ms)
         then = [entry for entry in entries if entry.time_ms <= at_ms]
+        if then and beside is not None:
+            last = after or before
+            assert last is not None
+            shown = beside(self._log.state(then[-1].state))
+            bundle["evidence"] = self._log.prove(lambda chain: _exhibits(chain, last, shown))
         if then:
             bundle["state"] = canonical.encode(self._log.state(then[-1].state)).decode()
         return self._checked(bundle)
@@ -115,6 +125,30 @@ class Prover:
         digests = list(dict.fromkeys(entry.state for entry in inside))
         bundle["states"] = [canonical.encode(self._log.state(d)).decode() for d in digests]
         return self._checked(bundle)
+
+    # -- one entry --------------------------------------------------------------------------------
+
+    def entry(self, index: int) -> bytes:
+        """The proof of one leaf, as C2SP text. Raises `Refused("proof.entry.missing")`."""
+        noted = self._brackets.over(index) if index >= 0 else None
+        if noted is None:
+            raise Refused(
+                "proof.entry.missing",
+                f"entry {index}",
+                expected="a place in the newest signed tree",
+                found="none",
+                remedy="see: surefoot journal show",
+            )
+        size = noted.size
+        with self._database.read() as session:
+            raw = bytes(session.rows("journal.leaves_from", first=index, limit=1)[0][1])
+        proof = self._log.prove(lambda chain: chain.tree.inclusion(index, size))
+        content = tlog_proof.write(raw, index, proof, noted.note)
+        try:
+            tlog_proof.verify_entry(content, self.trust)
+        except NotProved as error:
+            raise _corrupt(error.subject, error.expected, error.found) from error
+        return content
 
     # -- the two checkpoints ----------------------------------------------------------------------
 
@@ -225,6 +259,22 @@ class Prover:
                 ) from None
             raise _corrupt(error.subject, error.expected, error.found) from error
         return content
+
+
+def _exhibits(
+    chain: Chain, last: _Edge, shown: Sequence[tuple[Entry, Sequence[str]]]
+) -> list[canonical.JSON]:
+    """Those entries that the last tree has, each with its proof and the texts that it names."""
+    return [
+        {
+            "i": entry.index,
+            "raw": entry.raw.decode(),
+            "proof": joined(chain.tree.inclusion(entry.index, last.size)),
+            "texts": list(texts),
+        }
+        for entry, texts in shown[:EXHIBITS_MAX]
+        if entry.index < last.size
+    ]
 
 
 def _side(chain: Chain, stream: str, edge: _Edge) -> Plain:

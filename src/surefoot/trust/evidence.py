@@ -41,7 +41,10 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 def check(exhibits: Sequence[Exhibit], size: int, root: bytes) -> tuple[Shown, ...]:
     """All exhibits, against the last tree. Raises `NotProved("proof.evidence.differs")`."""
     entries = [_entry(exhibit, size, root) for exhibit in exhibits]
-    keys = dict(key for entry in entries for key in _enrolled(entry))
+    try:
+        keys = dict(key for entry in entries for key in enrolled(entry))
+    except BadKey as error:
+        raise _differs(0, "public keys", str(error)) from None
     return tuple(_shown(*pair, keys) for pair in zip(exhibits, entries, strict=True))
 
 
@@ -61,16 +64,18 @@ def _entry(exhibit: Exhibit, size: int, root: bytes) -> Entry:
     return entry
 
 
-def _enrolled(entry: Entry) -> list[tuple[str, tuple[str, PublicKey]]]:
-    """Fingerprint, person and key of an entry that enrols one."""
-    person, line = entry.body.get("person"), entry.body.get("key")
-    if entry.kind != "PersonEnrolled" or not isinstance(person, str) or not isinstance(line, str):
+def enrolled(entry: Entry) -> list[tuple[str, tuple[str, PublicKey]]]:
+    """Fingerprint, person and key of all that an entry enrols. Raises `BadKey`."""
+    listed = entry.body.get("founders") if entry.kind == "InstallationCreated" else [entry.body]
+    if entry.kind not in ("PersonEnrolled", "InstallationCreated") or not isinstance(listed, list):
         return []
-    try:
-        key, _ = parse_public_line(line)
-    except BadKey as error:
-        raise _differs(entry.index, "a public key", str(error)) from None
-    return [(key.fingerprint, (person, key))]
+    found = []
+    for each in listed:
+        person, line = (each.get("person"), each.get("key")) if isinstance(each, dict) else (0, 0)
+        if isinstance(person, str) and isinstance(line, str):
+            key, _ = parse_public_line(line)
+            found.append((key.fingerprint, (person, key)))
+    return found
 
 
 def _shown(exhibit: Exhibit, entry: Entry, keys: dict[str, tuple[str, PublicKey]]) -> Shown:

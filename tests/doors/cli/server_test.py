@@ -295,6 +295,24 @@ def test_a_proof_without_a_pinned_key_or_changed_by_hand_is_not_taken(home: Home
     assert record["code"].startswith("proof.")
 
 
+def test_an_entry_is_proved_as_text_that_others_read(home: Home) -> None:
+    key = home.ask("installation", "show")["log_key"]
+    made = home.ask("journal", "prove-entry", "0", "entry.tlog-proof")
+    assert made["bytes"] == len((home.folder / "entry.tlog-proof").read_bytes())
+    shown = home.run("verify", "entry.tlog-proof", "--log-key", key)
+    assert shown.returncode == 0 and "entry 0 of" in shown.stdout, shown.stderr
+    assert home.ask("verify", "entry.tlog-proof", "--log-key", key)["entry"]["n"] == 0
+    assert home.refused(3, "verify", "entry.tlog-proof")["code"] == "proof.key.unpinned"
+    missing = home.refused(3, "journal", "prove-entry", "999999", "none")
+    assert missing["code"] == "proof.entry.missing"
+
+
+def test_evidence_is_asked_for(home: Home) -> None:
+    made = home.ask("environment", "show", "staging", "--prove", "shown.json", "--evidence")
+    bundle = json.loads((home.folder / "shown.json").read_text())
+    assert bundle.get("evidence", []) == [] and made["proved"]
+
+
 def test_nothing_is_proved_about_the_future_or_an_unknown_release(home: Home) -> None:
     future = ("journal", "prove", "staging", "f.json", "--at", "2999-01-01T00:00Z")
     assert home.refused(3, *future)["code"] == "proof.time.input"

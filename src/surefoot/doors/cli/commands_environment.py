@@ -6,6 +6,7 @@ from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, REASON, command
 from surefoot.doors.cli.tree import Command, Word
 
 _NAME = Word("name", "name of the environment")
+_EVIDENCE = Word("--evidence", "with approvals, results and provenance in the proof", flag=True)
 
 _SHOWN = (
     question("environment list", "environments by components", "/environments", AT, view="matrix"),
@@ -16,6 +17,7 @@ _SHOWN = (
             _NAME,
             AT,
             Word("--prove", "write a proof for a stranger to this new file", shown_as="FILE"),
+            _EVIDENCE,
         ),
         "proof:show_environment",
         "GET",
@@ -308,10 +310,21 @@ _JOURNAL = (
     Command(
         "journal prove",
         "a portable proof of what an environment was, now or then, or that there was none",
-        (_NAME, Word("file", "the proof's file; it must not exist"), AT),
+        (_NAME, Word("file", "the proof's file; it must not exist"), AT, _EVIDENCE),
         "proof:prove",
         "GET",
         "/environments/{name}/proof",
+    ),
+    Command(
+        "journal prove-entry",
+        "the proof of one entry as C2SP text, for any reader of transparency logs",
+        (
+            Word("index", "the entry's place in the journal", int),
+            Word("file", "the proof's file; it must not exist"),
+        ),
+        "proof:prove_entry",
+        "GET",
+        "/journal/{index}/proof",
     ),
     question(
         "journal wait",

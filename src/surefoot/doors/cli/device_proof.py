@@ -14,7 +14,7 @@ from surefoot.core.errors import Corrupt, Refused
 from surefoot.doors.cli import asking, files, proof, proof_page, show, words
 from surefoot.doors.cli.client import client_for
 from surefoot.engine.clock import SystemClock
-from surefoot.trust import device_proof
+from surefoot.trust import device_proof, tlog_proof
 from surefoot.trust import proof as state_proof
 from surefoot.trust.backing import Trust
 from surefoot.trust.bundle import NotProved
@@ -39,9 +39,12 @@ def prove(options: argparse.Namespace) -> None:
 
 
 def verify(options: argparse.Namespace) -> None:
-    """`verify`, of a proof of either form. Raises `Corrupt` when it is not proved."""
+    """`verify`, of a proof of any form. Raises `Corrupt` when it is not proved."""
     content = files.read(Path(options.file))
     trust = proof.trust_of(options)
+    if tlog_proof.is_entry_proof(content):
+        proof.verify_entry(options, content, trust)
+        return
     if not device_proof.is_device_proof(content):
         shown = proof.verify(options, content, trust)
         if options.words:

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
-from surefoot.doors.cli import asking, files, proof_page
+from surefoot.doors.cli import asking, entry_page, files, proof_page, show
 from surefoot.doors.cli.client import Client, client_for
 from surefoot.doors.cli.journal import key_of
 from surefoot.engine.clock import SystemClock
-from surefoot.trust import proof
+from surefoot.trust import proof, tlog_proof
 from surefoot.trust.backing import Trust
 from surefoot.trust.bundle import NotProved
 from surefoot.trust.entry import Plain
@@ -31,7 +31,7 @@ _NEVER = "/environments/{name}/proof/never"
 def show_environment(options: argparse.Namespace) -> None:
     """`environment show`; with `--prove`, the proof is written instead."""
     if options.prove:
-        _written(options, _PROOF, {"name": options.name, "at": options.at}, options.prove)
+        _written(options, _PROOF, _asked(options), options.prove)
         return
     answer = client_for(options).ask(
         "GET", options.command.path, _sent({"name": options.name, "at": options.at})
@@ -41,7 +41,25 @@ def show_environment(options: argparse.Namespace) -> None:
 
 def prove(options: argparse.Namespace) -> None:
     """`journal prove`."""
-    _written(options, _PROOF, {"name": options.name, "at": options.at}, options.file)
+    _written(options, _PROOF, _asked(options), options.file)
+
+
+def _asked(options: argparse.Namespace) -> Plain:
+    evidence = "true" if options.evidence else ""
+    return {"name": options.name, "at": options.at, "evidence": evidence}
+
+
+def prove_entry(options: argparse.Namespace) -> None:
+    """`journal prove-entry`; nothing in it vouches for the log's key, so it is only written."""
+    given = {"index": options.index}
+    content = str(client_for(options).ask("GET", options.command.path, given)["proof"]).encode()
+    files.write_new(Path(options.file), content)
+    more = {"file": options.file, "bytes": len(content)}
+    if options.output == "json":
+        show.as_json(more)
+    else:
+        show.fields(more.items())
+        show.line(f"verify it: surefoot verify {options.file} --root root.json")
 
 
 def never(options: argparse.Namespace) -> None:
@@ -74,6 +92,23 @@ def verify(options: argparse.Namespace, content: bytes, trust: Trust) -> proof.P
             remedy="get root.json from the log's owner or an auditor, then verify again",
         )
     return proved
+
+
+def verify_entry(options: argparse.Namespace, content: bytes, trust: Trust) -> None:
+    """A proof of one entry holds no key of the log: without a pinned one nothing is shown."""
+    if trust is None:
+        raise Refused(
+            "proof.key.unpinned",
+            f"proof {options.file}",
+            expected="--root FILE or --log-key VKEY",
+            found="neither, and the proof names no key",
+            remedy="get root.json from the log's owner or an auditor, then verify again",
+        )
+    try:
+        found = tlog_proof.verify_entry(content, trust, SystemClock().now_ms())
+    except NotProved as error:
+        raise _not_proved(options.file, error) from None
+    entry_page.tell(options, found)
 
 
 def _written(options: argparse.Namespace, path: str, values: Plain, file: str) -> None:
@@ -139,10 +174,14 @@ def _proved(name: str, content: bytes, trust: Trust) -> proof.Proved:
     try:
         return proof.verify(content, trust, SystemClock().now_ms())
     except NotProved as error:
-        raise Corrupt(
-            error.code,
-            f"proof {name}: {error.subject}",
-            expected=error.expected,
-            found=error.found,
-            remedy="do not believe it; ask for it again, and compare with others who hold one",
-        ) from None
+        raise _not_proved(name, error) from None
+
+
+def _not_proved(name: str, error: NotProved) -> Corrupt:
+    return Corrupt(
+        error.code,
+        f"proof {name}: {error.subject}",
+        expected=error.expected,
+        found=error.found,
+        remedy="do not believe it; ask for it again, and compare with others who hold one",
+    )
