@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from surefoot.compose.folder import checkpoint_path, load_settings, log_keys, open_store
-from surefoot.compose.signed import evidence_of, finder, ruled_acts, signed_acts
+from surefoot.compose.signed import blob_fault, evidence_of, finder, ruled_acts, signed_acts
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
+from surefoot.journal.fsck import Examination
 from surefoot.journal.report import Report
 from surefoot.journal.source import ExportSource
 from surefoot.journal.trusted import Trust, Trusted
@@ -98,3 +99,47 @@ def export(folder: Path, to: Path, progress: Progress, *, evidence: bool = False
 
 def _plain(report: Report) -> dict[str, Any]:
     return {**msgspec.to_builtins(report), "ok": report.ok}
+
+
+def fsck(folder: Path, exported: str, repair: bool, progress: Progress) -> dict[str, Any]:
+    """Look at every row and file of a data folder, and at an export of it when one is named.
+
+    With `repair`, which no server may run beside, what can be computed again is written, and what
+    is found then is told.
+    """
+    settings = load_settings(folder)
+    database = open_store(folder, settings, read_only=not repair)
+    try:
+        path = checkpoint_path(folder, settings)
+        fault, mended = partial(blob_fault, FileBlobs(folder / "blobs")), tuple[str, ...]()
+        while True:
+            looked = Examination(database, log_keys(folder, settings), path, new_world())
+            found = looked.run(fault, lambda done: progress(done, 0))
+            now = looked.mend() if repair else ()
+            if not now:
+                break
+            mended += now
+    finally:
+        database.close()
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    if exported:
+        plain["export"] = verify_export(Path(exported), log_keys(folder, settings), None, progress)
+        plain["findings"] = [*plain["findings"], *_beside(plain["export"], looked)]
+    return {**plain, "mended": list(mended)}
+
+
+def _beside(report: dict[str, Any], looked: Examination) -> list[dict[str, Any]]:
+    """What is wrong with an export, in itself and beside the journal it was made of."""
+    found = [{**problem, "mends": False} for problem in report["problems"]]
+    root = looked.root(report["size"])
+    if not found and (root is None or root.hex() != report["root"]):
+        found.append(
+            {
+                "code": "journal.export.differs",
+                "subject": f"export of {report['size']} leaves",
+                "expected": f"root {root.hex()}" if root else "no more leaves than the journal",
+                "found": f"root {report['root']}",
+                "mends": False,
+            }
+        )
+    return found

@@ -79,3 +79,12 @@ def evidence_of(blobs: FileBlobs, entry: Entry) -> Iterator[tuple[Digest, bytes]
             continue
         if path.stat().st_size <= BLOB_BYTES_MAX:
             yield digest, path.read_bytes()
+
+
+def blob_fault(blobs: FileBlobs, digest: Digest) -> tuple[str, str] | None:
+    """What is wrong with a blob, as code and what was found; None when it is whole."""
+    try:
+        blobs.path(digest)
+    except (Failed, Corrupt) as error:
+        return error.code, error.found
+    return None

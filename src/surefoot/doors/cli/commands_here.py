@@ -82,6 +82,16 @@ HERE = (
         "server:run",
     ),
     Command(
+        "journal fsck",
+        "name everything in a data folder's journal that does not agree; only reads",
+        (
+            _DATA,
+            Word("--export", "look at this export as well", shown_as="DIR"),
+            Word("--repair", "write what can be computed again with certainty", flag=True),
+        ),
+        "journal:fsck",
+    ),
+    Command(
         "journal export",
         "write the journal as C2SP tiles, to be verified anywhere",
         (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.core.errors import Corrupt, Refused
+from surefoot.doors import codes
 from surefoot.doors.cli import compose, files, show
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.progress import Progress, progress_for
@@ -102,3 +103,42 @@ def export(options: argparse.Namespace) -> None:
         show.as_json(exported)
     else:
         show.fields(exported.items())
+
+
+def fsck(options: argparse.Namespace) -> None:
+    """Name what does not agree. Raises `Corrupt` with the first thing that is left."""
+    folder = compose.data_folder(options.data)
+    progress = progress_for(options.output, "journal")
+    try:
+        found: dict[str, Any] = compose.load("offline").fsck(
+            folder, options.export, options.repair, progress.at
+        )
+    finally:
+        progress.end()
+    findings = [_explained(finding) for finding in found["findings"]]
+    if options.output == "json":
+        show.as_json({**found, "findings": findings})
+    else:
+        counted = ("leaves", "states", "checkpoints", "cosignatures", "blobs")
+        show.fields((name, found[name]) for name in counted)
+        for finding in findings:
+            show.line(f"{finding['subject']}: {finding['found']}; expected {finding['expected']}")
+            show.line(f"  {finding['meaning']} {finding['do']} [{finding['code']}]")
+        show.fields(("mended", what) for what in found["mended"])
+        if not findings:
+            show.line("intact: every row and file agrees")
+    if findings:
+        first = findings[0]
+        raise Corrupt(
+            first["code"],
+            first["subject"],
+            expected=first["expected"],
+            found=first["found"],
+            remedy=first["do"],
+        )
+
+
+def _explained(finding: dict[str, Any]) -> dict[str, Any]:
+    code = codes.find(finding["code"])
+    do = "surefoot journal fsck --repair writes it again." if finding["mends"] else code.do
+    return {**finding, "meaning": code.meaning, "do": do}

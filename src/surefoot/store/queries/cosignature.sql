@@ -5,6 +5,9 @@ ON CONFLICT DO NOTHING
 -- name: lines
 SELECT line FROM cosignatures WHERE size = :size ORDER BY time_s, key
 
+-- name: keyed
+SELECT key, time_s, line FROM cosignatures WHERE size = :size ORDER BY time_s, key
+
 -- name: newest
 SELECT size, time_s FROM cosignatures WHERE key = :key ORDER BY size DESC LIMIT 1
 
