@@ -15,7 +15,7 @@ from surefoot.app.moment import shown
 from surefoot.app.operation import OPERATIONS, Operation
 from surefoot.core.errors import Refused
 from surefoot.store.device import AttributesPut, Incoming
-from surefoot.trust import proof
+from surefoot.trust import device_proof, proof
 
 House = Callable[[str], AppHouse]
 
@@ -23,6 +23,7 @@ PLACES = ("dev", "production", "dev-copy", "moon")
 GIVEN: dict[str, tuple[dict[str, Any], ...]] = {
     "deployment list": ({}, {"environment": "dev"}, {"limit": 1}, {"before": 3}),
     "deployment show": tuple({"number": n} for n in range(1, 7)),
+    "device prove": tuple({"name": "dev", "id": device} for device in ("one", "nine")),
     "device show": tuple({"name": "dev", "id": device} for device in ("one", "two", "nine")),
     "environment diff": (
         {"left": "dev", "right": "production"},
@@ -68,6 +69,7 @@ def test_every_question_takes_a_time_or_says_why_not() -> None:
     assert not takes & timeless
     assert timeless == {
         *("deployment plan-bytes", "job show", "journal entry", "journal request", "journal wait"),
+        "journal words",
         "release never",
     }
     assert [o.name for o in OPERATIONS.values() if o.timeless and not o.question] == []
@@ -87,6 +89,9 @@ def ask(home: AppHouse, operation: str, arguments: dict[str, Any]) -> Any:
         answer = home.call(operation, "bob", **arguments)
     except Refused as refused:
         return refused.code
+    if operation == "device prove":
+        found = device_proof.verify(answer["bundle"].encode(), lambda b: proof.verify(b, None))
+        return stable({"report": found.report, "whole": found.whole}) if found.report else None
     if "bundle" in answer:
         # A later bundle has a later seal beside it; what it proves is the same.
         return stable(msgspec.to_builtins(proof.verify(answer["bundle"].encode(), None).state))
