@@ -69,7 +69,7 @@ def test_every_question_takes_a_time_or_says_why_not() -> None:
     assert not takes & timeless
     assert timeless == {
         *("deployment plan-bytes", "job show", "journal entry", "journal request", "journal wait"),
-        "journal words",
+        *("journal prove-entry", "journal words"),
         "release never",
     }
     assert [o.name for o in OPERATIONS.values() if o.timeless and not o.question] == []
