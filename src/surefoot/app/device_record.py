@@ -46,7 +46,8 @@ def enrolled(app: App, then: AsOf, environment: str) -> dict[str, tuple[str, int
 def reports(app: App, then: AsOf, environment: str) -> Iterator[Plain]:
     """Sealed reports of all devices of an environment, newest first; one batch in memory."""
     for entry in _batches(app, then, environment):
-        yield from reversed(_decoded(app, str(entry.body["batch"]))["reports"])
+        held = _decoded(app, str(entry.body["batch"]))["reports"]
+        yield from sorted(held, key=lambda report: -int(report["report"]))
 
 
 def _batches(app: App, then: AsOf, environment: str) -> Iterator[Entry]:
