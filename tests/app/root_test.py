@@ -153,3 +153,9 @@ def test_the_log_takes_what_an_auditor_of_the_root_cosigned(home: AppHouse) -> N
     answer = home.call("journal cosign", "ann", note=audited())
     assert [c["name"] for c in answer["cosignatures"]] == ["auditor/north"]
     assert "auditor/north" in home.installation.log.cosigned(answer["size"])
+    # Whoever verifies the export under the root sees who cosigned, and believes no other key.
+    offline.export(data, home.folder / "export", lambda done, of: None)
+    signed = sealed(home, root, "ann", "bob").encode()
+    report = offline.verify_export(home.folder / "export", signed, None, lambda done, of: None)
+    assert report["ok"], report["problems"]
+    assert [words.partition(" at ")[0] for words in report["cosigned"]] == ["auditor/north"]

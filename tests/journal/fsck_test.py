@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +19,7 @@ from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import ANN, KEY, TallyWorld, draft, open_log
 from surefoot.trust.cosignature import CosignerSigner
 from surefoot.trust.digest import Digest
+from surefoot.trust.entry import Plain
 from surefoot.trust.note import split_note
 
 VKEY = KEY.verifier.text()
@@ -165,3 +169,42 @@ def test_a_look_changes_nothing_and_lists_no_more_than_anybody_reads(
         "journal.state.unnamed": LISTED_MAX + 5,
     }
     assert len(seen.findings) == 2 * LISTED_MAX
+
+
+class OtherWorld(TallyWorld):
+    """A world of other rules than those that wrote."""
+
+    def state(self, stream: str) -> Plain:
+        """Something else."""
+        return {"other": stream}
+
+
+def test_a_state_that_the_fold_does_not_give_is_not_made_up(
+    journal: Database, checkpoint: Path
+) -> None:
+    execute(journal, "DELETE FROM states")
+    looked = Examination(journal, VKEY, checkpoint, OtherWorld())
+    seen = looked.run(lambda digest: None, lambda size: None)
+    assert [f.mends for f in seen.findings] == [False] * 6
+    assert looked.mend() == ()
+
+
+def test_an_index_that_gives_less_than_the_table_is_named(
+    journal: Database, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = type(journal).read
+
+    @contextmanager
+    def damaged(self: Any) -> Iterator[Any]:
+        with honest(self) as session:
+            rows = session.rows
+
+            def fewer(name: str, **parameters: Any) -> Any:
+                found = rows(name, **parameters)
+                return found[1:] if name == "journal.stream_oldest" else found
+
+            session.rows = fewer
+            yield session
+
+    monkeypatch.setattr(type(journal), "read", damaged)
+    assert codes(journal, checkpoint) == ["journal.index.differs", "journal.index.differs"]
