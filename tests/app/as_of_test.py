@@ -188,6 +188,23 @@ def test_before_the_beginning_there_was_nothing(home: AppHouse) -> None:
             assert nothing or operation.name == "definition show", (operation.name, found)
 
 
+def test_two_moments_differ_by_firmware_shares_too(home: AppHouse) -> None:
+    home.set_up()
+    home.call("device enrol", "ann", name="dev", devices=[{"id": "one", "token": "one"}])
+    told(home, "one", version="1")
+    before = shown(home.clock.now_ms())
+    time.sleep(0.005)
+    told(home, "one", version="2")
+    asked = {"left": f"dev@{before}", "right": "dev"}
+    rows = home.call("environment diff", "bob", **asked)["differences"]
+    assert {row["path"]: (row["left"], row["right"]) for row in rows} == {
+        "firmware/1": ("1 of 1 devices", "absent"),
+        "firmware/2": ("absent", "1 of 1 devices"),
+    }
+    then = home.call("environment show", "bob", name="dev", at=before)
+    assert then["firmware_shares"] == {"1": 1}
+
+
 def test_nothing_is_told_about_the_future(home: AppHouse) -> None:
     home.set_up()
     for operation in questions():

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from house import LAMP, AppHouse
 
+from surefoot.doors.cli import views_map
+
 House = Callable[[str], AppHouse]
 
 LIT = LAMP.replace(
@@ -62,6 +64,19 @@ def test_each_value_has_the_commit_and_person_that_set_its_line(lit: AppHouse) -
     (secret,) = found["secrets"]
     assert (secret["name"], secret["version"], secret["set_by"]) == ("token", 1, "ann")
     assert "hidden" not in str(found)
+
+
+def test_the_map_is_readable_on_a_terminal(
+    lit: AppHouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(lit, "1.0.0")
+    views_map.environment_map(lit.call("environment map", "bob", name="dev"))
+    shown = capsys.readouterr().out
+    for part in ("components", "migrations", "values", "infrastructure", "tools", "secrets"):
+        assert f"\n{part}\n" in shown
+    (colour,) = [line for line in shown.splitlines() if line.strip().startswith("colour")]
+    assert colour.split()[1:] == ["red", head(lit)[:12], "ann"]
+    assert "unknown" in shown, "a tool without a line of its own"
 
 
 def test_the_map_of_then_shows_then(lit: AppHouse) -> None:
