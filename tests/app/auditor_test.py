@@ -115,6 +115,32 @@ def test_a_signed_wrong_heads_map_is_not_cosigned(
     assert noted[0]["checkpoint"] == (export / "checkpoint").read_text()
 
 
+def test_a_log_that_was_refused_does_not_come_back_with_another_tree(
+    make: Make, export: Path, delivered: Path
+) -> None:
+    folder, honest = make(export), export.parent / "honest"
+    shutil.copytree(export, honest)
+    with_seals(delivered, export, lambda seal: msgspec.structs.replace(seal, heads="0" * 64))
+    with pytest.raises(Corrupt):
+        auditor.audit(folder)
+    shutil.rmtree(export)
+    shutil.move(honest, export)
+    with pytest.raises(Corrupt, match=r"journal\.root\.differs"):
+        auditor.audit(folder)
+    assert not (folder / "cosigned").exists()
+
+
+def test_what_only_the_serving_spoiled_may_be_put_right(make: Make, export: Path) -> None:
+    folder = make(export)
+    state = next(p for p in (export / "states").rglob("*") if p.is_file())
+    good = state.read_bytes()
+    state.write_bytes(good + b" ")
+    with pytest.raises(Corrupt):
+        auditor.audit(folder)
+    state.write_bytes(good)
+    assert auditor.audit(folder)["new"] is True
+
+
 def test_an_activation_without_approvals_is_not_cosigned(
     make: Make, export: Path, delivered: Path
 ) -> None:

@@ -35,6 +35,7 @@ from surefoot.store.durable import write_durably
 from surefoot.trust.cosignature import ED25519, ML_DSA_44, SEED_BYTES, CosignerSigner, with_lines
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Entry
+from surefoot.trust.merkle import Tree, leaf_hash
 from surefoot.trust.note import NotANote, split_note
 from surefoot.trust.root import read_root
 
@@ -161,6 +162,7 @@ class _Auditor:
         if error is not None:
             error.remedy = "nothing was signed; keep the mirror, and ask who holds the log's key"
             raise error
+        self._compare_refused(ExportSource(mirror_folder))
         self._cosign()
         counts: Plain = {"entries": report.entries, "signatures": report.signatures}
         return {**said, **counts, "cosigned": str(self._folder / "cosigned"), "new": True}
@@ -174,6 +176,30 @@ class _Auditor:
         line = json.dumps(record, ensure_ascii=False, sort_keys=True).encode() + b"\n"
         if len(before) + len(line) <= _VIOLATIONS_BYTES_MAX:
             write_durably(place, before + line)
+
+    def _compare_refused(self, source: ExportSource) -> None:
+        """A tree that was refused here was signed all the same: another one beside it is a fork."""
+        noted = self.violations()
+        tree = Tree(leaf_hash(row.raw) for row in source.rows()) if noted else Tree()
+        for record in noted:
+            try:
+                refused = self._trusted.opened(str(record.get("checkpoint", "")))
+            except NotANote:
+                continue
+            if refused.size > tree.size or tree.root(refused.size) != refused.root:
+                raise Corrupt(
+                    "journal.root.differs",
+                    f"tree of {refused.size} leaves that was refused here on {record.get('at')}",
+                    expected=f"root {refused.root.hex()}, which the log's key signed",
+                    found="another tree, signed as well",
+                    remedy="nothing was signed; the log shows two trees: keep both checkpoints",
+                )
+
+    def violations(self) -> list[dict[str, Any]]:
+        """What was noted, oldest first."""
+        place = self._folder / "violations"
+        content = place.read_bytes() if place.is_file() else b""
+        return [json.loads(line) for line in content.splitlines()]
 
     def _cosign(self) -> None:
         """On disk before anybody gets it: the next one must continue this one."""
@@ -212,14 +238,12 @@ def show(folder: Path) -> Plain:
     """The auditor's keys, its source, what it cosigned last, and how many violations it noted."""
     auditor = _Auditor(folder)
     last = auditor._last()
-    place = folder / "violations"
-    noted = place.read_text("utf-8").splitlines() if place.is_file() else []
     return {
         "name": auditor._kept.name,
         "vkeys": [signer.key.text() for signer in auditor._signers],
         "source": auditor._kept.source,
         "cosigned": split_note(last)[0].splitlines()[1] if last else "",
-        "violations": len(noted),
+        "violations": len(auditor.violations()),
     }
 
 
