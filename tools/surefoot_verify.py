@@ -29,15 +29,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 LEAF_BYTES_MAX, BUNDLE_BYTES_MAX, CHAIN_MAX = 16 * 1024, 16 * 1024 * 1024, 10_000
-INTEGER_MAX, FUTURE_S_MAX = 2**53 - 1, 300
-EMPTY_ROOT = hashlib.sha256(b"").digest()
-HASH = re.compile(r"[0-9a-f]{64}")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+INTEGER_MAX, FUTURE_S_MAX, EMPTY_ROOT = 2**53 - 1, 300, hashlib.sha256(b"").digest()
+HASH, DIGEST = re.compile(r"[0-9a-f]{64}"), re.compile(r"sha256:[0-9a-f]{64}")
 STREAM = re.compile(r"[a-z][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9._:@+-]*)*")
 KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
 LOG_DEFAULTS = {"until_ms": 0, "anchor": "", "ended": "", "last_size": 0, "last_root": ""}
-ROOT_TYPE = "application/vnd.surefoot.root+json"
-SIDES = ("before", "after")
+P, ORDER_8 = 2**255 - 19, 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL = {0, 1, ORDER_8, P - ORDER_8, P - 1, P, P + 1}  # y of points whose signatures bind nothing
+ROOT_TYPE, SIDES = "application/vnd.surefoot.root+json", ("before", "after")
 Leaf = dict[str, Any]
 Roots = tuple[bytes, bytes]
 ENTRY = "v kind stream n time actor request body state state_schema evidence reason"
@@ -185,8 +184,10 @@ class Key:
         need(self.kind in kinds and len(content) == length, "the key is of another type")
         self.id = hashlib.sha256(self.name.encode() + b"\n" + content).digest()[:4]
         need(hashed == self.id.hex(), "the key's hash differs from the key")
+        need(int.from_bytes(content[1:], "little") % 2**255 not in SMALL, "a key of small order")
         make = MLDSA44PublicKey if self.kind == 6 else Ed25519PublicKey
         self.written, self.public = written, make.from_public_bytes(content[1:])
+        self.raw = content[1:]
 
     def times(self, note: Note) -> list[int]:
         """The second of each signature by this key (of a log: 0); a bad one ends all."""
@@ -243,8 +244,15 @@ class Root:
         self.logs: list[dict[str, Any]] = [LOG_DEFAULTS | log for log in said["logs"]]
         self.witnesses, self.auditors = said.get("witnesses", []), said.get("auditors", [])
         cosigners = self.witnesses + self.auditors
-        keys = [*self.signers, *(from_base64(e["vkey"].split("+", 2)[2])[1:] for e in cosigners)]
-        for listed in (keys, [e["name"] for e in cosigners], [log["vkey"] for log in self.logs]):
+        people = [from_base64(line.removeprefix("ssh-ed25519 "))[-32:] for line in self.signers]
+        logs = [Key(log["vkey"]).raw for log in self.logs]
+        anchors = {Key(log["anchor"], (4, 6)).raw for log in self.logs if log["anchor"]}
+        keys = [*people, *logs, *anchors, *(Key(e["vkey"], (4, 6)).raw for e in cosigners)]
+        for log in self.logs:
+            need(bool(log["ended"]) == bool(log["until_ms"]), "an end without time or cause")
+            tree = HASH.fullmatch(log["last_root"]) is not None
+            need((log["ended"] == "compromised") == tree, "no last trusted tree, or one too many")
+        for listed in (keys, [e["name"] for e in cosigners]):
             need(len(set(listed)) == len(listed), "the root says something twice")
         self.read_quorum(said.get("quorum", "") or "quorum none")
         self.check_signed(self)

@@ -12,7 +12,6 @@ Source: DSSE v1.0 (protocol and envelope), in-toto attestation framework, Statem
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -259,7 +258,7 @@ def _unbase64(value: object, what: str) -> bytes:
     try:
         # DSSE, envelope, "signatures": standard and URL-safe base64 are both accepted.
         return base64.b64decode(value.translate(_URL_SAFE), validate=True)
-    except binascii.Error:
+    except ValueError:  # damaged, or with characters beyond ASCII
         raise BadEnvelope(f"the base64 of the {what} is damaged") from None
 
 

@@ -17,6 +17,8 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from surefoot.trust import keys as people
+
 ED25519 = 0x01
 NOTE_BYTES_MAX = 256 * 1024
 SIGNATURES_MAX = 100
@@ -38,6 +40,10 @@ class VerifierKey:
             raise NotANote(f"key name has a space, a plus or a bad length: {name[:80]!r}")
         if len(public) != 32:
             raise NotANote(f"public key has {len(public)} bytes, not 32")
+        try:
+            people.PublicKey(public)
+        except people.BadKey as error:
+            raise NotANote(str(error)) from None
         self.name = name
         self.public = public
         self.id = key_id(name, public)

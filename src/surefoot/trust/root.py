@@ -257,6 +257,8 @@ def check(root: Root) -> None:
     _distinct("signer", [_person(line) for line in root.signers.values()])
     if not root.logs:
         raise BadRoot("no log key")
+    if "#" in root.quorum:
+        raise BadRoot("quorum: a comment, which is nobody's statement")
     for listed in (root.signers, root.logs, root.witnesses, root.auditors, root.release_keys):
         if len(listed) > _LISTED_MAX:
             raise BadRoot(f"more than {_LISTED_MAX} of a kind")
@@ -265,7 +267,9 @@ def check(root: Root) -> None:
     _names(entry.name for entry in cosigners)
     _distinct("cosigner's name", [entry.name for entry in cosigners])
     anchors = {_cosigner(log.anchor) for log in root.logs if log.anchor}
-    _distinct("cosigner key", [*(_cosigner(entry.vkey) for entry in cosigners), *anchors])
+    # A log that is its own witness, or a founder who is one, would stand behind itself twice.
+    others = {*anchors, *map(_log, root.logs), *(key.raw for key in root.signer_keys())}
+    _distinct("cosigner key", [*(_cosigner(entry.vkey) for entry in cosigners), *others])
     _distinct("release key", [_person(entry.key) for entry in root.release_keys])
     times = [(log.from_ms, log.until_ms) for log in root.logs]
     times += [(entry.from_ms, entry.until_ms) for entry in cosigners]
