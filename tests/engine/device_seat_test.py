@@ -27,17 +27,17 @@ def seat(*, fits: bool = True, proved: bool = True, **changes: object) -> Seat:
 
 def test_what_nothing_forbids_is_offered() -> None:
     found = seat()
-    assert (found.poll.action, found.poll.confirm, found.poll.cancel) == (7, 0, 0)
-    assert found.offered and found.readable and found.poll.change
+    assert (found.action, found.confirm, found.cancel) == (7, 0, 0)
+    assert found.ground.offered and found.ground.readable and found.change
 
 
 @pytest.mark.parametrize("standing", ["pending", "rejected", "revoked"])
 @pytest.mark.parametrize("cancelling", [False, True])
 def test_who_is_not_let_in_hears_nothing(standing: str, cancelling: bool) -> None:
     found = seat(standing=standing, cancelling=cancelling, consent="waiting")
-    poll = found.poll
+    poll = found
     assert (poll.action, poll.cancel, poll.confirm, poll.installed) == (0, 0, 0, 0)
-    assert not (poll.wants_attributes or found.offered or found.readable)
+    assert not (poll.wants_attributes or found.ground.offered or found.ground.readable)
     assert (found.token_hash == TOKEN) == (standing != "revoked")
 
 
@@ -46,24 +46,24 @@ def test_who_is_not_let_in_hears_nothing(standing: str, cancelling: bool) -> Non
 )
 def test_one_reason_is_enough(why: dict[str, object]) -> None:
     found = seat(**why)  # type: ignore[arg-type]
-    assert found.poll.action == 0 and not found.offered and not found.readable
-    assert found.poll.confirm == (7 if "consent" in why else 0)
+    assert found.action == 0 and not found.ground.offered and not found.ground.readable
+    assert found.confirm == (7 if "consent" in why else 0)
 
 
 def test_what_is_not_proved_is_not_asked_of_a_user_either() -> None:
-    assert seat(proved=False, consent="waiting").poll.confirm == 0
+    assert seat(proved=False, consent="waiting").confirm == 0
 
 
 def test_at_most_one_thing_is_said() -> None:
     for cancelling in (False, True):
         for consent in ("", "waiting", "given"):
-            poll = seat(cancelling=cancelling, consent=consent).poll
+            poll = seat(cancelling=cancelling, consent=consent)
             assert sum(map(bool, (poll.action, poll.cancel, poll.confirm))) == 1
 
 
 def test_the_change_number_follows_the_content_of_the_offer() -> None:
-    base = seat().poll.change
+    base = seat().change
     for other in ({"action": 8}, {"firmware": "sha256:1"}, {"profile": "rauc"}):
-        assert seat(**other).poll.change != base  # type: ignore[arg-type]
-    assert seat(wants_attributes=False).poll.change == base
+        assert seat(**other).change != base  # type: ignore[arg-type]
+    assert seat(wants_attributes=False).change == base
     assert -(2**31) <= base < 2**31

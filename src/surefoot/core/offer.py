@@ -34,7 +34,7 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True):
         return self.digest.removeprefix("sha256:")
 
 
-class Poll(msgspec.Struct, frozen=True, kw_only=True):
+class Poll(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a device hears when it asks: how long to sleep, and at most one thing to do.
 
     `change` is a signed number of 32 bits that differs when the offer's content does; 0: none.

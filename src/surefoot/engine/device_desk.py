@@ -41,6 +41,7 @@ from surefoot.store.device_identity import DeviceIdentities
 _log = logging.getLogger("surefoot.devices")
 
 _GROUP_MAX = 500
+_REFRESH_ROWS = 2_000
 # Older Zephyr clients have this tenant built in: there the device's name alone must tell.
 _ANY = "default"
 _NO_HASH = bytes(32)
@@ -71,7 +72,7 @@ class DeviceDesk:
         self._refresh_seconds = refresh_seconds
         self._flush_seconds = flush_seconds
         self._seats: dict[str, dict[str, Seat]] = {}
-        self._change = 0
+        self._change = (0, 0)
         self._refreshing = threading.Lock()
         self._seen: dict[int, int] = {}
         self._paths: dict[str, str] = {}
@@ -102,9 +103,14 @@ class DeviceDesk:
         """Take over every change since the last one seen. May be called from any thread."""
         # Two refreshes at once could put an older row over a newer one.
         with self._refreshing:
-            for row in self._registry.changed(self._change):
-                self._take_seat(row)
-                self._change = max(self._change, row.change)
+            while True:
+                # In portions: between them the loop answers, and memory holds one of them only.
+                rows = self._registry.changed(*self._change, limit=_REFRESH_ROWS)
+                for row in rows:
+                    self._take_seat(row)
+                    self._change = (row.change, row.number)
+                if len(rows) < _REFRESH_ROWS:
+                    return
 
     def _take_seat(self, row: DeskRow) -> None:
         seats = self._seats.setdefault(row.environment.casefold(), {})
@@ -145,7 +151,7 @@ class DeviceDesk:
         """Whether the token is a gateway's that speaks for this device; `knocking` may make it."""
         found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         seat = self._seat(environment, device)
-        name = (seat.environment if seat else environment).casefold()
+        name = (seat.ground.environment if seat else environment).casefold()
         opens = [n for n, held in self._gateways.items() if hmac.compare_digest(found, held)]
         if name == _ANY and name not in self._gateways and len(opens) == 1:
             name = opens[0]
@@ -155,13 +161,15 @@ class DeviceDesk:
             kept = await asyncio.to_thread(self._identities.knock, name, device)
             await asyncio.to_thread(self.refresh)
             seat = self._seat(environment, device) if kept else None
-        return seat is not None and seat.token_hash == _NO_HASH and seat.standing != "revoked"
+        return (
+            seat is not None and seat.token_hash == _NO_HASH and seat.ground.standing != "revoked"
+        )
 
     def poll(self, environment: str, device: str) -> Poll:
         """What the device should do now; notes that it was seen."""
         seat = self._must(environment, device)
         self._seen[seat.number] = self._now_ms()
-        return seat.poll
+        return seat
 
     def admitted_poll(self, environment: str, device: str, token: bytes) -> Poll | None:
         """`admit` and `poll` at once; None, and nothing noted, when the token is not right."""
@@ -169,19 +177,19 @@ class DeviceDesk:
         if not _is_of(seat, token) or seat is None:
             return None
         self._seen[seat.number] = self._now_ms()
-        return seat.poll
+        return seat
 
     def cancelling(self, environment: str, device: str, action: int) -> bool:
         """Whether the device is asked to cancel this action."""
         seat = self._seat(environment, device)
-        return seat is not None and action != 0 and seat.poll.cancel == action
+        return seat is not None and action != 0 and seat.cancel == action
 
     async def offer(
         self, environment: str, device: str, action: int, messages_max: int
     ) -> Offer | None:
         """The device reads its open action; None when it has no such action."""
         seat = self._must(environment, device)
-        if action == 0 or seat.poll.action != action:
+        if action == 0 or seat.action != action:
             return None
         await self._submit(seat, action, Opened())
         return self._described(seat, action, messages_max)
@@ -191,13 +199,13 @@ class DeviceDesk:
     ) -> Offer | None:
         """The device's last finished action; None when this is not it."""
         seat = self._must(environment, device)
-        if action == 0 or seat.poll.installed != action:
+        if action == 0 or seat.installed != action:
             return None
         return self._described(seat, action, messages_max)
 
     def _described(self, seat: Seat, action: int, messages_max: int) -> Offer | None:
         found = self._registry.offer(seat.number, action, messages_max)
-        part = profile_of(seat.profile).part
+        part = profile_of(seat.ground.profile).part
         return msgspec.structs.replace(found, part=part) if found else None
 
     async def confirmation(
@@ -205,7 +213,7 @@ class DeviceDesk:
     ) -> Offer | None:
         """The action that waits for the device's user; None when it is not this one."""
         seat = self._must(environment, device)
-        if action == 0 or seat.poll.confirm != action:
+        if action == 0 or seat.confirm != action:
             return None
         return self._described(seat, action, messages_max)
 
@@ -246,12 +254,12 @@ class DeviceDesk:
 
     def _may_read(self, seat: Seat, action: int) -> bool:
         # A closed action's image stays readable until the next one; one not begun yet is not.
-        return action == seat.poll.installed or (action == seat.action and seat.readable)
+        return action == seat.installed or (action == seat.newest and seat.ground.readable)
 
     async def learn(self, environment: str, device: str, profile: str) -> None:
         """Take over which client the device runs, unless that is known already."""
         seat = self._must(environment, device)
-        if not seat.profile:
+        if not seat.ground.profile:
             await self._submit(seat, 0, ProfileLearned(profile=profile))
 
     async def feedback(
@@ -305,7 +313,7 @@ class DeviceDesk:
         digest = offer.firmware.digest
         if digest not in self._paths:
             self._paths[digest] = str(await asyncio.to_thread(self._blobs.path, digest))
-        if began and seat.offered and offer.state in ("assigned", "offered"):
+        if began and seat.ground.offered and offer.state in ("assigned", "offered"):
             await self._submit(seat, action, Fetched())
         return Image(path=self._paths[digest], firmware=offer.firmware)
 
@@ -323,7 +331,7 @@ class DeviceDesk:
 
     async def _submit(self, seat: Seat, action: int, told: Any) -> RecordAnswer:
         incoming = Incoming(
-            environment=seat.environment, device=seat.device, action=action, told=told
+            environment=seat.ground.environment, device=seat.device, action=action, told=told
         )
         done: asyncio.Future[RecordAnswer] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((incoming, done))

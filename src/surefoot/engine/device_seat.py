@@ -1,12 +1,15 @@
 """A device's seat in the poll table: all that a poll needs, made once from the registry's row.
 
 Keeps: a device that is pending, rejected or revoked is offered nothing; neither is one whose client
-cannot take the image, or whose user has not confirmed it. Does not: read or write anything.
+cannot take the image, or whose user has not confirmed it. A seat is small, since there may be a
+million: it is its own answer to a poll, and what many devices have alike is kept once.
+Does not: read or write anything.
 """
 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
@@ -17,21 +20,27 @@ from surefoot.store.device import DeskRow
 _JITTER_FROM_SECONDS = 20
 _SLEEP_MAX = 86_399
 _NOBODYS = bytes(32)
+_SHARED = 4096
 
 
-class Seat(msgspec.Struct, gc=False):
-    """One device in the poll table. `readable`: the image of `action` may be read."""
+class Ground(msgspec.Struct, frozen=True, gc=False):
+    """What many seats have alike. `readable`: the image of the newest action may be read."""
 
-    number: int
     environment: str
-    device: str
-    token_hash: bytes
-    action: int
-    offered: bool
-    readable: bool
     standing: str
     profile: str
-    poll: Poll
+    offered: bool
+    readable: bool
+
+
+class Seat(Poll, frozen=True, kw_only=True, gc=False):
+    """One device in the poll table, and what it hears; `newest` is its newest action, or 0."""
+
+    number: int
+    device: str
+    token_hash: bytes
+    newest: int
+    ground: Ground
 
 
 def seat_of(row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool) -> Seat:
@@ -39,28 +48,39 @@ def seat_of(row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool) -> Se
     opened = row.state in OPEN and not row.standing and proved
     waits = opened and row.consent in WAITING
     offered = opened and fits and not waits
-    wants = row.wants_attributes and not row.standing
-    poll = Poll(
-        sleep_seconds=_spread(sleep_seconds, row.device),
+    readable = offered or (row.state not in OPEN and not row.standing)
+    # The same number is the same object wherever it stands in the seat.
+    installed = row.action if row.installed == row.action else row.installed
+    return Seat(
+        sleep_seconds=_same(_spread(sleep_seconds, row.device)),
         action=row.action if offered and not row.cancelling else 0,
         cancel=row.action if opened and row.cancelling else 0,
         confirm=row.action if waits and not row.cancelling else 0,
-        installed=0 if row.standing else row.installed,
+        installed=0 if row.standing else installed,
         change=_change(row) if offered or waits else 0,
-        wants_attributes=wants,
+        wants_attributes=row.wants_attributes and not row.standing,
+        number=row.number,
+        device=row.device,
+        token_hash=_hash(row),
+        newest=row.action,
+        ground=_ground(row.environment, row.standing, row.profile, offered, readable),
     )
-    return Seat(
-        row.number,
-        row.environment,
-        row.device,
-        _NOBODYS if row.standing == "revoked" else row.token_hash,
-        row.action,
-        offered,
-        offered or (row.state not in OPEN and not row.standing),
-        row.standing,
-        row.profile,
-        poll,
-    )
+
+
+@lru_cache(_SHARED)
+def _ground(environment: str, standing: str, profile: str, offered: bool, readable: bool) -> Ground:
+    return Ground(environment, standing, profile, offered, readable)
+
+
+@lru_cache(_SHARED)
+def _same(number: int) -> int:
+    """One object for equal numbers."""
+    return number
+
+
+def _hash(row: DeskRow) -> bytes:
+    known = row.standing != "revoked" and row.token_hash != _NOBODYS
+    return row.token_hash if known else _NOBODYS
 
 
 def _change(row: DeskRow) -> int:

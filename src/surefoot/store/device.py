@@ -138,11 +138,7 @@ class DeviceRegistry:
         wanted = {checked_name(new.device): new for new in devices}
         with self._database.write() as session:
             session.run("device.lock")
-            there = {row[0] for row in session.rows("device.names", environment=environment)}
-            fresh = [new for name, new in wanted.items() if name not in there]
-            if fresh:
-                insert_devices(session, environment, fresh, self._now_ms())
-        return len(fresh)
+            return insert_devices(session, environment, list(wanted.values()), self._now_ms())
 
     def set_token(self, environment: str, device: str, token_hash: bytes) -> None:
         """Replace a device's token. Raises `Refused` when there is no such device."""
@@ -197,10 +193,15 @@ class DeviceRegistry:
             )
         return len(due)
 
-    def changed(self, since: int) -> list[DeskRow]:
-        """Every device that changed after this change number, oldest first."""
+    def changed(
+        self, since: int, number: int = ACTION_MAX, limit: int = ACTION_MAX
+    ) -> list[DeskRow]:
+        """Devices that changed after this change number, oldest first.
+
+        A `number` goes on inside one change: after that device.
+        """
         with self._database.read() as session:
-            rows = session.rows("device.changed", change=since)
+            rows = session.rows("device.changed", change=since, number=number, limit=limit)
         return [_desk_row(row) for row in rows]
 
     def newest_change(self) -> int:
@@ -323,8 +324,8 @@ def _summary(row: Row) -> DeviceSummary:
 
 def insert_devices(
     session: Session, environment: str, fresh: Sequence[NewDevice], now_ms: int
-) -> None:
-    """Write the rows of new devices."""
+) -> int:
+    """Write the rows of devices that are not there yet; how many are new."""
     first = take_numbers(session, "device", len(fresh)) - len(fresh) + 1
     change = take_numbers(session, "change", 1)
     session.run_many(
@@ -342,6 +343,8 @@ def insert_devices(
             for place, new in enumerate(fresh)
         ],
     )
+    row = session.row("device.count_from", number=first)
+    return int(row[0]) if row else 0
 
 
 def checked_name(device: str) -> str:

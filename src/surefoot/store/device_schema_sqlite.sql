@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS devices (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS devices_by_name ON devices (environment, device)
     WHERE removed = 0;
-CREATE INDEX IF NOT EXISTS devices_by_change ON devices (change);
+DROP INDEX IF EXISTS devices_by_change;
+CREATE INDEX IF NOT EXISTS devices_in_order ON devices (change, number);
 
 CREATE TABLE IF NOT EXISTS device_firmware (
     digest  TEXT PRIMARY KEY,

@@ -12,9 +12,10 @@ INSERT INTO devices (number, environment, device, hardware, token_hash, enrolled
     attributes_ms, wants_attributes, action, installed, runs, removed, change)
 VALUES (:number, :environment, :device, :hardware, :token_hash, :enrolled_ms, '{}',
     0, 1, 0, 0, '', 0, :change)
+ON CONFLICT DO NOTHING
 
--- name: names
-SELECT device FROM devices WHERE environment = :environment AND removed = 0
+-- name: count_from
+SELECT COUNT(*) FROM devices WHERE number >= :number
 
 -- name: device
 SELECT d.number, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
@@ -46,7 +47,7 @@ SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attrib
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_action_traits e ON e.action = d.action
     LEFT JOIN device_traits t ON t.number = d.number
-WHERE d.change > :change ORDER BY d.change
+WHERE (d.change, d.number) > (:change, :number) ORDER BY d.change, d.number LIMIT :limit
 
 -- name: newest_change
 SELECT value FROM device_numbers WHERE name = 'change'
