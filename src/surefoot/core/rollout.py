@@ -73,7 +73,12 @@ def order_key(rollout: str, device: str) -> bytes:
 def members(rollout: str, devices: Iterable[str], percent: int) -> tuple[str, ...]:
     """The devices of the first `percent` of the ordering, rounded up, in order."""
     ordered = sorted(devices, key=lambda device: order_key(rollout, device))
-    return tuple(ordered[: -(-len(ordered) * percent // 100)])
+    return tuple(ordered[: share_of(len(ordered), percent)])
+
+
+def share_of(count: int, percent: int) -> int:
+    """So many of `count` are `percent`, rounded up."""
+    return -(-count * percent // 100)
 
 
 def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> WaveJudgement:

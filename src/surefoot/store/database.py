@@ -14,7 +14,7 @@ Does not: know what the tables mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import resources
@@ -39,6 +39,9 @@ class Session(Protocol):
 
     def rows(self, statement: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
+
+    def each(self, statement: str, /, **parameters: Value) -> Iterator[Row]:
+        """The rows one by one, never all in memory; read them before the session does more."""
 
     def row(self, statement: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""

@@ -17,7 +17,8 @@ from surefoot.core.errors import Refused
 from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, AutoConfirm, Firmware, Offer
 from surefoot.core.profile import profile_of, withheld
 from surefoot.store.database import Database, Row, Session
-from surefoot.store.device_ledger import DeviceLedger, take_numbers
+from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_rows import take_numbers
 
 _FLOOR_FROM_MS = 1_704_067_200_000  # 2024-01-01; two numbers a second last until 2058
 _FLOOR_A_MS = 500

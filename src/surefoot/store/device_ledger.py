@@ -38,8 +38,12 @@ from surefoot.store.device_rows import (
     device_traits,
     device_values,
     merged_attributes,
+    new_action,
+    new_action_values,
+    report_record,
     report_values,
     runs_after,
+    take_numbers,
 )
 from surefoot.trust import canonical
 
@@ -213,32 +217,14 @@ class DeviceLedger:
     ) -> int:
         """Give the device a new action, which becomes its newest; the number of it."""
         action = self._next_action()
-        row = ActionRow(
-            action=action,
-            number=device.number,
-            deployment=task.deployment,
-            wave=task.wave,
-            kind=task.kind,
-            firmware=task.firmware.digest,
-            version=task.firmware.version,
-            state=state,
-            cancelling=False,
-            progress=0,
-            reason=reason,
-            deadline_ms=task.deadline_ms,
-            consent="",
-            strength="",
-        )
-        if task.confirmation and not device.auto_confirm:
-            row.consent = "waiting"
+        sure = bool(device.auto_confirm)
+        row = new_action(task, device.number, action, state, reason, sure=sure)
+        if row.consent:
             self._touched_action_traits[action] = row
-        fields = {n: getattr(row, n) for n in ActionRow.__struct_fields__}
-        for own in ("cancelling", "progress", "consent", "strength"):
-            fields.pop(own)
-        names = {"environment": device.environment, "device": device.device}
-        self._new_actions.append(
-            {**fields, **names, "release": task.release, "time_ms": self._now_ms}
+        values = new_action_values(
+            row, device.environment, device.device, task.release, self._now_ms
         )
+        self._new_actions.append(values)
         self._actions[action] = row
         device.action = action
         self._touched_devices[device.number] = device
@@ -288,32 +274,9 @@ class DeviceLedger:
         event: Event | Declared | StandingSet | None,
     ) -> None:
         told = msgspec.to_builtins(event) if event else {"type": "assigned"}
-        traits: dict[str, canonical.JSON] = {}
-        if action is not None and action.consent:
-            traits["consent"] = action.consent
-        if action is not None and action.strength:
-            traits["strength"] = action.strength
-        self._reports.append(
-            {
-                **traits,
-                "v": 1,
-                "time_ms": self._now_ms,
-                "environment": device.environment,
-                "device": device.device,
-                "number": device.number,
-                "action": action.action if action else 0,
-                "deployment": action.deployment if action else 0,
-                "wave": action.wave if action else "",
-                "kind": action.kind if action else "",
-                "version": action.version if action else "",
-                "from": before,
-                "to": action.state if action else "unknown",
-                "ran": ran,
-                "runs": device.runs,
-                "reason": action.reason if action else "",
-                "told": told,
-            }
-        )
+        about = (device.environment, device.device, device.number)
+        moved = (before, ran, device.runs)
+        self._reports.append(report_record(about, action, moved, told, self._now_ms))
 
     def finish(self) -> None:
         """Write everything; afterwards the ledger must not be used."""
@@ -348,11 +311,3 @@ class DeviceLedger:
             "reason": action.reason,
             "time_ms": self._now_ms,
         }
-
-
-def take_numbers(session: Session, name: str, count: int) -> int:
-    """Take `count` numbers that nobody had; the last of them."""
-    row = session.row("device.take_numbers", name=name, count=count)
-    if row is None:
-        raise AssertionError(f"no counter {name}")
-    return int(row[0])

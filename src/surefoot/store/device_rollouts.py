@@ -14,9 +14,11 @@ import msgspec
 from surefoot.core.device import OPEN, PENDING, CancelAsked, Superseded
 from surefoot.core.errors import Refused
 from surefoot.core.offer import Firmware
-from surefoot.core.rollout import RETURN_WAVE, members
-from surefoot.core.target import Outcome, Token
+from surefoot.core.rollout import RETURN_WAVE
+from surefoot.core.target import Outcome, Plain, Token
 from surefoot.store.database import Database, Session
+from surefoot.store.device_bulk import Bulk
+from surefoot.store.device_choice import Assignee, choose
 from surefoot.store.device_ledger import DeviceLedger
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 
@@ -69,7 +71,9 @@ class DeviceRollouts:
 
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             self._start(session, wave)
-            chosen, unfit = self._choose(session, ledger, wave)
+            chosen = choose(
+                session, self._environment, wave.deployment, wave.percent, wave.hardware
+            )
             task = Task(
                 deployment=wave.deployment,
                 wave=str(wave.wave),
@@ -79,27 +83,29 @@ class DeviceRollouts:
                 deadline_ms=self._now_ms() + wave.deadline_seconds * 1000,
                 confirmation=wave.confirmation,
             )
-            for device in chosen:
-                _take_over(ledger, device)
-                ledger.assign(device, task)
+            self._give(session, ledger, task, chosen.devices)
             ledger.open_wave(self._environment, task)
             self._keep(session, task, claimed)
             if wave.percent == 100:
                 self._end(session, wave.deployment, "complete")
-            return Outcome(status="done", figures={"assigned": len(chosen), "unfit": unfit})
+            figures: Plain = {"assigned": len(chosen.devices), "unfit": chosen.unfit}
+            return Outcome(status="done", figures=figures)
 
         return self._once(token, act)
 
-    def _choose(
-        self, session: Session, ledger: DeviceLedger, wave: Wave
-    ) -> tuple[list[DeviceRow], int]:
-        rows = session.rows("device.candidates", environment=self._environment)
-        adopted = [ledger.adopt(self._environment, row) for row in rows]
-        devices = [device for device in adopted if not device.standing]
-        fit = {d.device: d for d in devices if not wave.hardware or d.hardware in wave.hardware}
-        there = {device for device, _, _, _ in self._in_rollout(session, wave.deployment)}
-        share = members(str(wave.deployment), fit, wave.percent)
-        return [fit[name] for name in share if name not in there], len(devices) - len(fit)
+    def _give(
+        self, session: Session, ledger: DeviceLedger, task: Task, chosen: Sequence[Assignee]
+    ) -> None:
+        """Those with something under way one by one, since that ends first; the others at once."""
+        rows = session.each("device.pending", environment=self._environment)
+        busy = {number for (number,) in rows}
+        for each in chosen:
+            device = ledger.device(self._environment, each.device) if each.number in busy else None
+            if device is not None:
+                _take_over(ledger, device)
+                ledger.assign(device, task)
+        bulk = Bulk(session, self._environment, task, self._now_ms())
+        bulk.assign([each for each in chosen if each.number not in busy])
 
     def _start(self, session: Session, wave: Wave) -> None:
         _put_firmware(session, wave.firmware)

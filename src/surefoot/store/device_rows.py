@@ -22,7 +22,7 @@ from surefoot.core.device import (
     Strength,
 )
 from surefoot.core.offer import Firmware
-from surefoot.store.database import Value
+from surefoot.store.database import Session, Value
 from surefoot.trust import canonical
 
 _UNPROVEN: frozenset[ActionState] = frozenset({"reported", "failed", "timed_out", "unknown"})
@@ -94,6 +94,83 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     confirmation: bool = False
 
 
+def new_action(
+    task: Task,
+    number: int,
+    action: int,
+    state: ActionState = "assigned",
+    reason: str = "",
+    *,
+    sure: bool,
+) -> ActionRow:
+    """A device's new action; `sure`: this device's actions confirm themselves."""
+    return ActionRow(
+        action=action,
+        number=number,
+        deployment=task.deployment,
+        wave=task.wave,
+        kind=task.kind,
+        firmware=task.firmware.digest,
+        version=task.firmware.version,
+        state=state,
+        cancelling=False,
+        progress=0,
+        reason=reason,
+        deadline_ms=task.deadline_ms,
+        consent="waiting" if task.confirmation and not sure else "",
+        strength="",
+    )
+
+
+def new_action_values(
+    row: ActionRow, environment: str, device: str, release: str, now_ms: int
+) -> dict[str, Value]:
+    """The columns of a new action."""
+    fields = {name: getattr(row, name) for name in ActionRow.__struct_fields__}
+    for own in ("cancelling", "progress", "consent", "strength"):
+        fields.pop(own)
+    names = {"environment": environment, "device": device}
+    return {**fields, **names, "release": release, "time_ms": now_ms}
+
+
+def report_record(
+    about: tuple[str, str, int],
+    action: ActionRow | None,
+    moved: tuple[str, str, str],
+    told: canonical.JSON,
+    now_ms: int,
+) -> dict[str, canonical.JSON]:
+    """A report without its own number, about an environment, device and number.
+
+    `moved` is the state before, and the versions the device ran and runs.
+    """
+    traits: dict[str, canonical.JSON] = {}
+    if action is not None and action.consent:
+        traits["consent"] = action.consent
+    if action is not None and action.strength:
+        traits["strength"] = action.strength
+    environment, device, number = about
+    return {
+        **traits,
+        "v": 1,
+        "time_ms": now_ms,
+        "environment": environment,
+        "device": device,
+        "number": number,
+        "action": action.action if action else 0,
+        "deployment": action.deployment if action else 0,
+        "wave": action.wave if action else "",
+        "kind": action.kind if action else "",
+        "version": action.version if action else "",
+        "from": moved[0],
+        "to": action.state if action else "unknown",
+        "ran": moved[1],
+        "runs": moved[2],
+        "reason": action.reason if action else "",
+        "told": told,
+    }
+
+
 class Declared(msgspec.Struct, frozen=True, tag="declared"):
     """The device says what it runs, without proof."""
 
@@ -154,6 +231,20 @@ def device_values(device: DeviceRow, change: int) -> dict[str, Value]:
         "runs": device.runs,
         "change": change,
     }
+
+
+def take_numbers(session: Session, name: str, count: int) -> int:
+    """Take `count` numbers that nobody had; the last of them."""
+    row = session.row("device.take_numbers", name=name, count=count)
+    if row is None:
+        raise AssertionError(f"no counter {name}")
+    return int(row[0])
+
+
+def report_columns(record: dict[str, canonical.JSON]) -> dict[str, Value]:
+    """The columns of a report that say what it is about."""
+    names = ("environment", "deployment", "wave", "reason", "time_ms")
+    return {name: record[name] for name in names}  # type: ignore[misc]
 
 
 def report_values(report: int, record: dict[str, canonical.JSON]) -> dict[str, Value]:

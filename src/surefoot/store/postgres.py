@@ -22,6 +22,7 @@ from surefoot.store.postgres_pool import Pool
 
 _RIGHTS = (errors.UndefinedTable, errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
 _SCHEMA_LOCK = 0x5AFEF007
+_ROWS_AT_ONCE = 5_000
 
 
 class PostgresSession:
@@ -42,6 +43,12 @@ class PostgresSession:
     def rows(self, name: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
         return self._execute(name, parameters).fetchall()
+
+    def each(self, name: str, /, **parameters: Value) -> Iterator[Row]:
+        """The rows one by one, from a cursor of the server."""
+        with self._connection.cursor(name="each") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            yield from cursor.execute(statement(name, "postgres").encode(), parameters)
 
     def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""

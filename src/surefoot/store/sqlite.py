@@ -23,6 +23,8 @@ FILE_NAME = "surefoot.db"
 _LOCK_NAME = "lock"
 _BUSY_MS = 10_000
 _SCRUBS_MAX = 20
+# The part of a large table that a wave touches stays in memory; it is taken as it is needed.
+_CACHE_KIB = 65_536
 _PAGE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")
 
 
@@ -43,6 +45,10 @@ class SqliteSession:
     def rows(self, name: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
         return self._connection.execute(statement(name, "sqlite"), parameters).fetchall()
+
+    def each(self, name: str, /, **parameters: Value) -> Iterator[Row]:
+        """The rows one by one."""
+        yield from self._connection.execute(statement(name, "sqlite"), parameters)
 
     def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""
@@ -149,6 +155,7 @@ class SqliteDatabase:
             try:
                 if not self._read_only:
                     connection.execute("PRAGMA journal_mode=WAL")
+                    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
                     for script in self._scripts:
                         connection.executescript(script)
             except BaseException:

@@ -156,6 +156,20 @@ INSERT INTO device_reports (report, environment, number, action, deployment, wav
 VALUES (:report, :environment, :number, :action, :deployment, :wave, :from_state,
     :to_state, :ran, :runs, :reason, :time_ms, :body)
 
+-- name: point
+UPDATE devices SET action = :action, change = :change WHERE number = :number
+
+-- name: pending
+SELECT number FROM device_actions
+WHERE environment = :environment
+    AND state IN ('assigned', 'offered', 'downloading', 'installing', 'reported')
+
+-- name: assignable
+SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.attributes,
+    COALESCE(t.standing, ''), COALESCE(t.profile, '')
+FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+WHERE d.environment = :environment AND d.removed = 0
+
 -- name: candidates
 SELECT d.number, d.device, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
     d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
@@ -163,6 +177,9 @@ SELECT d.number, d.device, d.hardware, d.attributes, d.attributes_ms, d.wants_at
     COALESCE(t.auto_confirm, '')
 FROM devices d LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0
+
+-- name: given
+SELECT number FROM device_actions WHERE environment = :environment AND deployment = :deployment
 
 -- name: in_rollout
 SELECT device, action, state, kind FROM device_actions
