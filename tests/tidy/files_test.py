@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from surefoot.doors.cli.commands import COMMANDS
+from surefoot.store.database import statement, statement_of_many
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "surefoot"
@@ -165,8 +166,27 @@ def test_every_statement_is_run() -> None:
     for file in PACKAGE.rglob("queries/*.sql"):
         names = re.findall(r"^-- name: (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
         assert names, file
-        unused += [f"{file.stem}.{name}" for name in names if f'"{file.stem}.{name}"' not in code]
+        room = file.stem.partition("_many_")[0]
+        unused += [f"{file.stem}.{name}" for name in names if f'"{room}.{name}"' not in code]
     assert sorted(set(unused) - UNUSED_STATEMENTS) == []
+
+
+def test_a_statement_for_many_rows_takes_what_the_one_for_a_row_takes() -> None:
+    looked_at = 0
+    for file in PACKAGE.rglob("queries/*_many_postgres.sql"):
+        room = file.stem.removesuffix("_many_postgres")
+        for name in re.findall(r"^-- name: (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            one, many = (
+                statement(f"{room}.{name}", "sqlite"),
+                statement_of_many(f"{room}.{name}", "postgres"),
+            )
+            assert many is not None
+            columns = re.search(r"AS r \((.*?)\)", many, re.DOTALL)
+            assert columns is not None, name
+            given = {column.split()[0] for column in columns.group(1).split(",")} - {"place"}
+            assert given == set(re.findall(r"(?<!:):([a-z_]+)", one)), name
+            looked_at += 1
+    assert looked_at > 5
 
 
 def test_only_doors_print() -> None:

@@ -35,10 +35,13 @@ class Session(Protocol):
         """Execute; the number of rows changed."""
 
     def run_many(self, statement: str, rows: Sequence[Mapping[str, Value]]) -> None:
-        """Execute once for each row of parameters."""
+        """Execute once for each row of parameters; no two rows are about the same."""
 
     def rows(self, statement: str, /, **parameters: Value) -> list[Row]:
         """All rows of the answer."""
+
+    def row_many(self, statement: str, rows: Sequence[Mapping[str, Value]]) -> list[Row | None]:
+        """`row` for each row of parameters."""
 
     def each(self, statement: str, /, **parameters: Value) -> Iterator[Row]:
         """The rows one by one, never all in memory; read them before the session does more."""
@@ -87,6 +90,20 @@ def statement(name: str, kind: str) -> str:
     if kind == "sqlite":
         return sql
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+@cache
+def statement_of_many(name: str, kind: str) -> str | None:
+    """The SQL that does `file.name` for all rows of a JSON text `rows` at once, where there is one.
+
+    Bytes are base64 in it. A question's answer begins with the row's `place`.
+    """
+    file, _, own = name.partition(".")
+    if not _ROOM.joinpath("queries", f"{file}_many_{kind}.sql").is_file():
+        return None
+    if own not in _statements(f"{file}_many_{kind}"):
+        return None
+    return statement(f"{file}_many_{kind}.{own}", kind)
 
 
 def schema(kind: str) -> tuple[str, ...]:

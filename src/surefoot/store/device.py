@@ -176,6 +176,8 @@ class DeviceRegistry:
         """Take events in order, in one durable transaction; one answer for each."""
         with self._database.write() as session:
             ledger = DeviceLedger(session, self._now_ms())
+            if len(incoming) > 1:
+                ledger.fetch([(one.environment, one.device, one.action) for one in incoming])
             answers = [_record(ledger, one) for one in incoming]
             ledger.finish()
         return answers

@@ -8,7 +8,7 @@ A crash before the commit leaves nothing; after it everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -27,7 +27,7 @@ from surefoot.core.device import (
     transition,
 )
 from surefoot.core.offer import ATTRIBUTES_MAX, Firmware
-from surefoot.store.database import Session, Value
+from surefoot.store.database import Row, Session, Value
 from surefoot.store.device_rows import (
     ActionRow,
     Declared,
@@ -85,6 +85,33 @@ class DeviceLedger:
         found = msgspec.convert(dict(zip(names, values, strict=True)), type=DeviceRow, strict=False)
         return self._devices.setdefault((environment, found.device), found)
 
+    def fetch(self, wanted: Sequence[tuple[str, str, int]]) -> None:
+        """Read devices, by environment and name, and the action of each at once; 0 is its newest.
+
+        What is not there is asked for again by itself, and is not there then either.
+        """
+        names = dict.fromkeys((environment, name) for environment, name, _ in wanted)
+        keys = [{"environment": e, "device": d} for e, d in names]
+        for (environment, name), row in zip(
+            names, self._session.row_many("device.device", keys), strict=True
+        ):
+            if row is not None:
+                self.adopt(environment, (row[0], name, *row[1:]))
+        numbers: dict[tuple[int, int], None] = {}
+        for environment, name, action in wanted:
+            device = self._devices.get((environment, name))
+            if device is not None and (action or device.action):
+                numbers[(action or device.action, device.number)] = None
+        rows = [{"action": action, "number": number} for action, number in numbers]
+        for row in self._session.row_many("device.action", rows):
+            if row is not None:
+                self._take_action(row)
+
+    def _take_action(self, row: Row) -> None:
+        fields = dict(zip(ActionRow.__struct_fields__, row, strict=True))
+        found = msgspec.convert(fields, type=ActionRow, strict=False)
+        self._actions.setdefault(found.action, found)
+
     def action(self, device: DeviceRow, action: int) -> ActionRow | None:
         """One of this device's actions; 0 is its newest. None when it has no such action."""
         wanted = action or device.action
@@ -92,8 +119,7 @@ class DeviceLedger:
             row = self._session.row("device.action", action=wanted, number=device.number)
             if row is None:
                 return None
-            fields = dict(zip(ActionRow.__struct_fields__, row, strict=True))
-            self._actions[wanted] = msgspec.convert(fields, type=ActionRow, strict=False)
+            self._take_action(row)
         found = self._actions.get(wanted)
         return found if found and found.number == device.number else None
 

@@ -46,6 +46,11 @@ class SqliteSession:
         """All rows of the answer."""
         return self._connection.execute(statement(name, "sqlite"), parameters).fetchall()
 
+    def row_many(self, name: str, rows: Sequence[Mapping[str, Value]]) -> list[Row | None]:
+        """The first row for each row of parameters, or None."""
+        sql, execute = statement(name, "sqlite"), self._connection.execute
+        return [execute(sql, parameters).fetchone() for parameters in rows]
+
     def each(self, name: str, /, **parameters: Value) -> Iterator[Row]:
         """The rows one by one."""
         yield from self._connection.execute(statement(name, "sqlite"), parameters)
