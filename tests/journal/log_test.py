@@ -59,7 +59,7 @@ def test_entries_carry_place_actor_and_state(log: Log[TallyWorld]) -> None:
         (2, 4, "r2", 3),
     ]
     assert entries[0].prev is None
-    assert [log.state(e.state)["count"] for e in entries] == [1, 2, 3]
+    assert [log.state(e)["count"] for e in entries] == [1, 2, 3]
     assert [e.n for e in log.stream_entries("env/a", 1, 10)] == [1, 2]
     assert [e.n for e in log.stream_entries("env/a", 0, 2, newest=True)] == [2, 1]
     assert [e.index for e in log.entries(1, 2)] == [1, 2]
@@ -231,3 +231,15 @@ def test_a_checkpoint_file_of_another_key_is_an_alarm(
     again = open_log(database, other)
     assert again.alarm is not None
     assert again.alarm.code == "journal.checkpoint.signature"
+
+
+def test_a_state_left_over_from_lost_entries_gives_way(
+    database: Database, checkpoint: Path
+) -> None:
+    """A backup may hold states whose entries it has not: they must not stay for other entries."""
+    with database.write() as session:
+        session.run("journal.insert_state", idx=0, content=b"{}")
+    log = open_log(database, checkpoint)
+    log.transact(lambda world: [draft("env/a", x=1)], ANN, "r")
+    (entry,) = log.entries(0, 9)
+    assert log.state(entry)["count"] == 1

@@ -54,19 +54,15 @@ def execute(database: Database, sql: str, *values: object) -> None:
 
 def put_back(database: Database, size: int) -> None:
     """The tables as a backup had them when the tree had this size."""
-    chain, kept = Chain(), set()
+    chain = Chain()
     with database.read() as session:
         for index, raw, *_ in session.rows("journal.leaves_from", first=0, limit=size):
-            leaf = parse(index, bytes(raw))
-            chain.add(leaf)
-            kept.add(getattr(leaf, "state", ""))
-        digests = [row[0] for row in session.rows("journal.states_after", digest="", limit=9999)]
+            chain.add(parse(index, bytes(raw)))
     execute(database, "DELETE FROM entries WHERE idx >= %s", size)
     execute(database, "DELETE FROM checkpoints WHERE size > %s", size)
     root = chain.tree.root().hex()
     execute(database, "UPDATE journal_head SET size = %s, root = %s", size, root)
-    for digest in set(digests) - kept:
-        execute(database, "DELETE FROM states WHERE digest = %s", digest)
+    execute(database, "DELETE FROM entry_states WHERE idx >= %s", size)
 
 
 def write(log: Log[TallyWorld], count: int) -> None:
@@ -123,7 +119,7 @@ def test_files_put_back_are_an_alarm_until_the_mirror_made_them_whole(tmp_path: 
     log = open_log(database, checkpoint)
     write(log, 15)
     root = log.prove(lambda chain: chain.tree.root()).hex()
-    states = [log.state(entry.state) for entry in log.entries(0, 99)]
+    states = [log.state(entry) for entry in log.entries(0, 99)]
     export(database, VKEY, tmp_path / "mirror")
     database.close()
     shutil.rmtree(tmp_path / "store")
@@ -136,7 +132,7 @@ def test_files_put_back_are_an_alarm_until_the_mirror_made_them_whole(tmp_path: 
     found = put_right(database, checkpoint, tmp_path / "mirror")
     assert (found.size_before, found.size, found.root, found.leaves) == (10, 40, root, 30)
     log = open_log(database, checkpoint)
-    assert [log.state(entry.state) for entry in log.entries(0, 99)] == states
+    assert [log.state(entry) for entry in log.entries(0, 99)] == states
     assert checkpoint.read_bytes() == signed
     sound(database, checkpoint, 40)
     database.close()

@@ -97,11 +97,15 @@ def drop_batch_and_renumber(database: Database) -> None:
     execute(database, "DELETE FROM entries WHERE idx IN (4, 5)")
     for old in range(6, 12):
         execute(database, "UPDATE entries SET idx = %s WHERE idx = %s", old - 2, old)
+    execute(database, "DELETE FROM entry_states WHERE idx = 4")
+    for old in range(6, 12, 2):
+        execute(database, "UPDATE entry_states SET idx = %s WHERE idx = %s", old - 2, old)
 
 
 def swap_rows(database: Database) -> None:
     for old, new in ((4, 100), (8, 4), (100, 8)):
-        execute(database, "UPDATE entries SET idx = %s WHERE idx = %s", new, old)
+        for table in ("entries", "entry_states"):
+            execute(database, f"UPDATE {table} SET idx = %s WHERE idx = %s", new, old)
 
 
 def move_column(database: Database) -> None:
@@ -145,12 +149,12 @@ def rewrite_all(database: Database) -> None:
             *columns_of(leaf),
             leaf.raw,
         )
-    for digest, content in states.items():
+    for index, content in states.items():
         execute(
             database,
-            "INSERT INTO states (digest, content) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            digest,
+            "UPDATE entry_states SET content = %s WHERE idx = %s",
             content,
+            index,
         )
     execute(database, "UPDATE journal_head SET root = %s", chain.tree.root().hex())
     execute(database, "DELETE FROM checkpoints")
@@ -239,13 +243,13 @@ def test_an_edited_or_lost_state_is_found(database: Database, checkpoint: Path) 
     fill(database, checkpoint)
     entry = parse(4, raw(database, 4))
     assert isinstance(entry, Entry)
-    execute(database, "UPDATE states SET content = %s WHERE digest = %s", b"{}", entry.state)
+    execute(database, "UPDATE entry_states SET content = %s WHERE idx = 4", b"{}")
     report = verify_live(database, VKEY, checkpoint)
     assert (report.problems[0].code, report.problems[0].index) == ("journal.state.differs", 4)
     log = open_log(database, checkpoint)
     with pytest.raises(Corrupt, match=r"journal\.state\.differs"):
-        log.state(entry.state)
-    execute(database, "DELETE FROM states WHERE digest = %s", entry.state)
+        log.state(entry)
+    execute(database, "DELETE FROM entry_states WHERE idx = 4")
     report = verify_live(database, VKEY, checkpoint)
     assert report.problems[0].found == "missing"
 

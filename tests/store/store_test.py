@@ -37,63 +37,63 @@ def database(opener: Open) -> Iterator[Database]:
     found.close()
 
 
-def put_state(database: Database, digest: str, content: bytes = b"x") -> None:
+def put_state(database: Database, idx: int, content: bytes = b"x") -> None:
     with database.write() as session:
-        session.run("journal.insert_state", digest=digest, content=content)
+        session.run("journal.insert_state", idx=idx, content=content)
 
 
-def states(database: Database) -> list[str]:
+def states(database: Database) -> list[int]:
     with database.read() as session:
-        rows = session.rows("journal.states_after", digest="", limit=100)
+        rows = session.rows("journal.states_from", first=0, limit=100)
     return [row[0] for row in rows]
 
 
 def test_what_is_written_is_there_after_opening_again(opener: Open) -> None:
     database = opener()
-    put_state(database, "a", b"\x00\xff")
+    put_state(database, 1, b"\x00\xff")
     database.close()
     database = opener()
     with database.read() as session:
-        row = session.row("journal.state", digest="a")
-        assert session.row("journal.state", digest="b") is None
+        row = session.row("journal.state", idx=1)
+        assert session.row("journal.state", idx=2) is None
     database.close()
     assert row is not None and bytes(row[0]) == b"\x00\xff"
 
 
 def test_an_exception_changes_nothing(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.write() as session:
-        session.run("journal.insert_state", digest="a", content=b"x")
+        session.run("journal.insert_state", idx=1, content=b"x")
         raise ZeroDivisionError
     assert states(database) == []
-    put_state(database, "b")
-    assert states(database) == ["b"]
+    put_state(database, 2)
+    assert states(database) == [2]
 
 
 def test_a_read_sees_one_moment(database: Database) -> None:
-    put_state(database, "a")
+    put_state(database, 1)
     with database.read() as session:
-        assert len(session.rows("journal.states_after", digest="", limit=9)) == 1
-        thread = threading.Thread(target=put_state, args=(database, "b"))
+        assert len(session.rows("journal.states_from", first=0, limit=9)) == 1
+        thread = threading.Thread(target=put_state, args=(database, 2))
         thread.start()
         thread.join()
-        assert len(session.rows("journal.states_after", digest="", limit=9)) == 1
-    assert states(database) == ["a", "b"]
+        assert len(session.rows("journal.states_from", first=0, limit=9)) == 1
+    assert states(database) == [1, 2]
 
 
 def test_a_failed_statement_is_our_mistake_not_the_worlds(database: Database) -> None:
-    put_state(database, "a")
+    put_state(database, 1)
     with pytest.raises(Exception, match=r"(?i)null") as caught:
-        put_state(database, "b", None)  # type: ignore[arg-type]
+        put_state(database, 2, None)  # type: ignore[arg-type]
     assert not isinstance(caught.value, Failed)
-    assert states(database) == ["a"]
+    assert states(database) == [1]
 
 
 def test_threads_write_one_after_the_other(database: Database) -> None:
-    def write_many(name: str) -> None:
+    def write_many(first: int) -> None:
         for i in range(20):
-            put_state(database, f"{name}{i:02d}")
+            put_state(database, first + i)
 
-    threads = [threading.Thread(target=write_many, args=(name,)) for name in "abcd"]
+    threads = [threading.Thread(target=write_many, args=(first,)) for first in (0, 20, 40, 60)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -110,7 +110,7 @@ def test_exclusive_holds_off_other_threads(database: Database) -> None:
             with database.exclusive("name"):
                 inside += 1
                 most = max(most, inside)
-                put_state(database, "a")
+                put_state(database, 1)
                 inside -= 1
 
     threads = [threading.Thread(target=enter) for _ in range(3)]
@@ -148,22 +148,22 @@ def end_connection(other: PostgresDatabase, session: PostgresSession) -> None:
 
 def test_a_postgres_connection_that_broke_is_opened_again(postgres_dsn: str) -> None:
     database, other = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
-    put_state(database, "a")
+    put_state(database, 1)
     with pytest.raises(Failed, match=r"store\.database\.unreachable"), database.write() as session:
         end_connection(other, session)
         session.rows("lease.holder", name="x")
-    assert states(database) == ["a"]
+    assert states(database) == [1]
     other.close()
     database.close()
 
 
 def test_a_postgres_connection_that_broke_idle_is_not_used_again(postgres_dsn: str) -> None:
     database, other = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
-    put_state(database, "a")
+    put_state(database, 1)
     with database.read() as session:
         idle = session
     end_connection(other, idle)
-    assert states(database) == ["a"]
+    assert states(database) == [1]
     other.close()
     database.close()
 
@@ -175,7 +175,7 @@ def test_a_lock_that_was_lost_is_not_taken_for_held(postgres_dsn: str) -> None:
             held = session
         end_connection(other, held)
         with other.exclusive("name"):
-            put_state(database, "b")
+            put_state(database, 2)
     assert states(database) == []
     other.close()
     database.close()
@@ -202,7 +202,7 @@ def test_a_reader_of_postgres_changes_nothing(postgres_dsn: str) -> None:
     PostgresDatabase(postgres_dsn).close()
     assert states(reader) == []
     with pytest.raises(Failed, match=r"store\.database\.rights"):
-        put_state(reader, "a")
+        put_state(reader, 1)
     reader.close()
 
 
@@ -239,11 +239,11 @@ def test_a_second_server_on_a_data_directory_is_refused(tmp_path: Path) -> None:
 
 def test_reading_only_needs_no_lock_and_cannot_write(tmp_path: Path) -> None:
     server = SqliteDatabase(tmp_path)
-    put_state(server, "a")
+    put_state(server, 1)
     reader = SqliteDatabase(tmp_path, read_only=True)
-    assert states(reader) == ["a"]
+    assert states(reader) == [1]
     with pytest.raises(Failed, match="readonly"):
-        put_state(reader, "b")
+        put_state(reader, 2)
     reader.close()
     server.close()
 
@@ -255,8 +255,8 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
 
 
 def test_statements_are_named_and_translated() -> None:
-    assert ":digest" in statement("journal.state", "sqlite")
-    assert "%(digest)s" in statement("journal.state", "postgres")
+    assert ":idx" in statement("journal.state", "sqlite")
+    assert "%(idx)s" in statement("journal.state", "postgres")
     with pytest.raises(KeyError):
         statement("journal.no_such", "sqlite")
 

@@ -10,7 +10,7 @@ Does not: judge signatures of people or rules (`verify`), or change a row that i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -69,13 +69,12 @@ class Examination:
         self._chain: Chain | None = Chain()
         self._tree = Tree()
         self._streams: dict[str, list[int]] = {}
-        self._kept: set[Digest] = set()
-        self._named: set[Digest] = set()
+        self._kept: dict[int, Digest] = {}
         self._evidence: dict[Digest, int] = {}
         self._findings: list[Finding] = []
         self._counts: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
-        self._folded: dict[Digest, bytes] = {}
+        self._folded: dict[int, bytes] = {}
         self._unkept = ""
 
     def run(self, blob: BlobFault, progress: Progress) -> Examined:
@@ -106,9 +105,9 @@ class Examination:
         """Write what was found missing and can be computed with certainty; what was written."""
         done = []
         with self._database.write() as session:
-            for digest, content in sorted(self._folded.items()):
-                if session.run("journal.insert_state", digest=digest, content=content):
-                    done.append(f"state {digest}")
+            for index, content in sorted(self._folded.items()):
+                if session.run("journal.mend_state", idx=index, content=content):
+                    done.append(f"state after entry {index}")
             if self._unkept:
                 size = self._trusted.opened(self._unkept).size
                 if session.run("journal.insert_checkpoint", size=size, note=self._unkept):
@@ -164,13 +163,15 @@ class Examination:
         for digest in entry.evidence:
             self._evidence.setdefault(digest, entry.index)
         certain = self._fold(entry)
-        if entry.state not in self._kept and entry.state not in self._named:
-            if certain is not None:
-                self._folded[entry.state] = certain
-            subject = f"state of {entry.stream} after entry {entry.index}"
-            mends = certain is not None
-            self._bad("journal.state.differs", subject, entry.state, "missing", mends=mends)
-        self._named.add(entry.state)
+        found = self._kept.pop(entry.index, "missing")
+        if found == entry.state:
+            return
+        mends = found == "missing" and certain is not None
+        if mends:
+            assert certain is not None
+            self._folded[entry.index] = certain
+        subject = f"state of {entry.stream} after entry {entry.index}"
+        self._bad("journal.state.differs", subject, entry.state, found, mends=mends)
 
     def _fold(self, entry: Entry) -> bytes | None:
         """The state after a sound entry, when it is the one that the entry names."""
@@ -189,29 +190,23 @@ class Examination:
     # -- states, head, indexes --------------------------------------------------------------------
 
     def _states(self) -> None:
-        """All kept states by digest; a wrong content is there, and so not missing."""
-        for digest, content in self._kept_states():
-            self._seen["states"] += 1
-            self._kept.add(digest)
-            found = digest_of(content)
-            if found != digest:
-                self._bad("journal.state.differs", f"state {digest}", digest, found)
-
-    def _kept_states(self) -> Iterator[tuple[Digest, bytes]]:
-        last = ""
+        """What the kept states are, by position; a wrong content is there, and so not missing."""
+        first = 0
         while True:
             with self._database.read() as session:
-                page = session.rows("journal.states_after", digest=last, limit=_PAGE)
-            for digest, content in page:
-                yield Digest(str(digest)), bytes(content)
+                page = session.rows("journal.states_from", first=first, limit=_PAGE)
+            for index, content in page:
+                self._kept[int(index)] = digest_of(bytes(content))
+            self._seen["states"] += len(page)
             if len(page) < _PAGE:
                 return
-            last = str(page[-1][0])
+            first = int(page[-1][0]) + 1
 
     def _unnamed(self) -> None:
-        for digest in sorted(self._kept - self._named):
-            expected = "an entry that names it"
-            self._bad("journal.state.unnamed", f"state {digest}", expected, "none")
+        """What is left of the kept states belongs to no entry."""
+        for index in sorted(self._kept):
+            expected = "an entry of that position"
+            self._bad("journal.state.unnamed", f"state {index}", expected, "none")
 
     def _head(self) -> None:
         root = self._tree.root().hex() if self._tree.size else ""

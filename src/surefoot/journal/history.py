@@ -13,7 +13,7 @@ from surefoot.store.cosignature import CosignatureRows
 from surefoot.store.database import Database, Row, Session
 from surefoot.trust import canonical
 from surefoot.trust.cosignature import with_lines
-from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import Entry, NotAnEntry, Plain, parse
 from surefoot.trust.payload import Payload
 
@@ -56,26 +56,28 @@ class History:
     def state_at(self, stream: str, time_ms: int) -> tuple[Entry, Plain] | None:
         """That entry and the state it proves."""
         entry = self.entry_at(stream, time_ms)
-        return None if entry is None else (entry, self.state(entry.state))
+        return None if entry is None else (entry, self.state(entry))
 
-    def state(self, digest: Digest) -> Plain:
-        """A state by its digest. Raises `Failed` when missing, `Corrupt` when it differs."""
+    def state(self, entry: Entry) -> Plain:
+        """The stream's state after this entry. Raises `Failed` when missing, `Corrupt` when it
+        differs from what the entry says."""
         with self._database.read() as session:
-            row = session.row("journal.state", digest=digest)
+            row = session.row("journal.state", idx=entry.index)
+        subject = f"state of {entry.stream} after entry {entry.index}"
         if row is None:
             raise Failed(
                 "journal.state.unknown",
-                f"state {digest}",
-                expected="a state that an entry names",
+                subject,
+                expected="the state that the entry names",
                 found="none",
-                remedy="check the digest; if an entry names it, run journal verify",
+                remedy="run journal verify, then journal fsck --repair",
             )
         content = bytes(row[0])
-        if digest_of(content) != digest:
+        if digest_of(content) != entry.state:
             raise Corrupt(
                 "journal.state.differs",
-                f"state {digest}",
-                expected=digest,
+                subject,
+                expected=entry.state,
                 found=digest_of(content),
                 remedy="run journal verify, keep a copy, and restore the newest backup",
             )

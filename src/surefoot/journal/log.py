@@ -30,7 +30,6 @@ from surefoot.journal.verify import columns_of, verify_live
 from surefoot.store.database import Database, Session, Value
 from surefoot.store.payload import keep_words
 from surefoot.trust.chain import Chain
-from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor, Draft, Entry, Seal
 from surefoot.trust.intent import Intent
 from surefoot.trust.note import Checkpoint
@@ -364,9 +363,9 @@ class Log(History, Generic[W]):
 
 
 def store_leaves(
-    session: Session, leaves: Sequence[Entry | Seal], states: Mapping[Digest, bytes]
+    session: Session, leaves: Sequence[Entry | Seal], states: Mapping[int, bytes]
 ) -> None:
-    """Insert leaves with their states; the head is moved in the same transaction."""
+    """Insert leaves with their states by position; the head is moved in the same transaction."""
     rows: list[dict[str, Value]] = []
     for leaf in leaves:
         stream, n, kind, time_ms = columns_of(leaf)
@@ -382,7 +381,7 @@ def store_leaves(
         )
     session.run_many("journal.insert_entry", rows)
     kept: list[dict[str, Value]] = [
-        {"digest": digest, "content": content} for digest, content in states.items()
+        {"idx": index, "content": content} for index, content in states.items()
     ]
     if kept:
         session.run_many("journal.insert_state", kept)

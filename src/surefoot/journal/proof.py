@@ -94,10 +94,10 @@ class Prover:
         if then and beside is not None:
             last = after or before
             assert last is not None
-            shown = beside(self._log.state(then[-1].state))
+            shown = beside(self._log.state(then[-1]))
             bundle["evidence"] = self._log.prove(lambda chain: _exhibits(chain, last, shown))
         if then:
-            bundle["state"] = canonical.encode(self._log.state(then[-1].state)).decode()
+            bundle["state"] = canonical.encode(self._log.state(then[-1])).decode()
         return self._checked(bundle)
 
     def never(self, stream: str, from_ms: int, until_ms: int, release: str) -> bytes:
@@ -122,8 +122,11 @@ class Prover:
         bundle["release"] = release
         first = [entry for entry in entries if entry.time_ms <= from_ms][-1:]
         inside = [*first, *(e for e in entries if from_ms < e.time_ms <= until_ms)]
-        digests = list(dict.fromkeys(entry.state for entry in inside))
-        bundle["states"] = [canonical.encode(self._log.state(d)).decode() for d in digests]
+        shown: dict[str, Entry] = {}
+        for entry in inside:
+            shown.setdefault(entry.state, entry)
+        states = [self._log.state(entry) for entry in shown.values()]
+        bundle["states"] = [canonical.encode(state).decode() for state in states]
         return self._checked(bundle)
 
     # -- one entry --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource, ExportSource
 from surefoot.store.database import Database, Session
 from surefoot.trust import canonical
-from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import Entry, Seal
 from surefoot.trust.note import Checkpoint, NotANote, VerifierKey, open_checkpoint
 
@@ -109,7 +109,7 @@ def _take(
 ) -> None:
     """Fold and store the mirror's leaves; whoever calls rolls back when they are wrong."""
     leaves: list[Entry | Seal] = []
-    states: dict[Digest, bytes] = {}
+    states: dict[int, bytes] = {}
     try:
         for row in source.rows(memory.chain.size):
             leaf = memory.take(row)
@@ -119,7 +119,7 @@ def _take(
                 if digest_of(content) != leaf.state:
                     subject = f"{leaf.state} after leaf {leaf.index}"
                     raise _differs(mirror, subject, digest_of(content))
-                states[leaf.state] = content
+                states[leaf.index] = content
                 _erase(session, leaf)
             if len(leaves) == _BATCH:
                 store_leaves(session, leaves, states)

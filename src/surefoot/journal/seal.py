@@ -15,7 +15,7 @@ import msgspec
 from surefoot.core.errors import Refused
 from surefoot.trust import canonical
 from surefoot.trust.chain import Chain
-from surefoot.trust.digest import Digest, digest_of
+from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import Actor, Draft, Entry, NotAnEntry, Plain, Seal, build, build_seal
 
 STATE_BYTES_MAX = 64 * 1024 * 1024
@@ -36,11 +36,11 @@ class Folding(Protocol):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch ready to be stored: leaves in order (the seal last), and states by digest."""
+    """A batch ready to be stored: leaves in order (the seal last), and states by position."""
 
     entries: tuple[Entry, ...]
     seal: Seal
-    states: dict[Digest, bytes]
+    states: dict[int, bytes]
 
 
 def check_drafts(drafts: Sequence[Draft], actor: Actor, request: str) -> None:
@@ -64,7 +64,7 @@ def write_up(
 ) -> Batch:
     """Fold the drafts one by one, and seal. `now_ms` is clamped to the last entry's time."""
     time_ms = max(now_ms, chain.time_ms)
-    states: dict[Digest, bytes] = {}
+    states: dict[int, bytes] = {}
     entries = []
     for draft in drafts:
         n, prev = chain.next_in(draft.stream)
@@ -74,7 +74,7 @@ def write_up(
         if len(content) > STATE_BYTES_MAX:
             raise _refused(draft.stream, f"a state below {STATE_BYTES_MAX} bytes", "more")
         state = digest_of(content)
-        states[state] = content
+        states[entry.index] = content
         entry = msgspec.structs.replace(entry, state=state)
         entry = msgspec.structs.replace(entry, raw=build(entry))
         chain.add(entry)

@@ -15,6 +15,7 @@ from surefoot.core.errors import Corrupt
 from surefoot.store.database import Database
 from surefoot.trust import tiles
 from surefoot.trust.digest import Digest, digest_of, parse_digest
+from surefoot.trust.entry import Entry
 from surefoot.trust.note import NOTE_BYTES_MAX, NotANote, parse_checkpoint
 
 STATE_BYTES_MAX = 64 * 1024 * 1024
@@ -25,11 +26,15 @@ _SMALL_PAGE = 1_000
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A stored leaf; `columns` is what the database says of it beside its bytes."""
+    """A stored leaf; `columns` is what the database says of it beside its bytes.
+
+    `state` is its entry's state, None when it is large, missing, or was not asked for.
+    """
 
     index: int
     raw: bytes
     columns: tuple[str | None, int | None, str, int] | None = None
+    state: bytes | None = None
 
 
 class Source(Protocol):
@@ -37,6 +42,9 @@ class Source(Protocol):
 
     def rows(self, first: int = 0) -> Iterator[Row]:
         """Stored leaves in order of position from `first` on, as they are."""
+
+    def rows_with_states(self) -> Iterator[Row]:
+        """All of them with those states that are cheaper to read along than one by one."""
 
     def head(self) -> tuple[int, str] | None:
         """Size and root (hex) that the store claims, None when it makes no such claim."""
@@ -47,11 +55,8 @@ class Source(Protocol):
     def checkpoints(self) -> Iterator[str]:
         """All kept checkpoints, oldest first."""
 
-    def state(self, digest: Digest) -> bytes | None:
-        """The state blob of this name, None when missing."""
-
-    def small_states(self) -> Iterator[tuple[Digest, bytes]]:
-        """State blobs that are cheaper to read all at once than one by one; perhaps none."""
+    def state(self, entry: Entry) -> bytes | None:
+        """The state of the entry's stream after it, None when missing."""
 
     def tile(self, path: str) -> bytes | None:
         """A tile of hashes, None when this source keeps none."""
@@ -73,6 +78,19 @@ class DatabaseSource:
             if len(page) < _PAGE:
                 return
             first = page[-1][0] + 1
+
+    def rows_with_states(self) -> Iterator[Row]:
+        """Leaves in order, with states of up to 16 KiB."""
+        first, page = 0, {"size_bytes_max": _SMALL_BYTES_MAX, "limit": _SMALL_PAGE}
+        while True:
+            with self._database.read() as session:
+                rows = session.rows("journal.leaves_and_states_from", first=first, **page)
+            for index, raw, stream, n, kind, time_ms, state in rows:
+                columns = (stream, n, kind, time_ms)
+                yield Row(index, bytes(raw), columns, None if state is None else bytes(state))
+            if len(rows) < _SMALL_PAGE:
+                return
+            first = rows[-1][0] + 1
 
     def head(self) -> tuple[int, str] | None:
         """The head row."""
@@ -103,23 +121,11 @@ class DatabaseSource:
                 return
             size = page[-1][0]
 
-    def state(self, digest: Digest) -> bytes | None:
-        """The state blob."""
+    def state(self, entry: Entry) -> bytes | None:
+        """The row of the entry's position."""
         with self._database.read() as session:
-            row = session.row("journal.state", digest=digest)
+            row = session.row("journal.state", idx=entry.index)
         return None if row is None else bytes(row[0])
-
-    def small_states(self) -> Iterator[tuple[Digest, bytes]]:
-        """Those of up to 16 KiB, in the order in which they are stored."""
-        digest = ""
-        small = {"size_bytes_max": _SMALL_BYTES_MAX, "limit": _SMALL_PAGE}
-        while True:
-            with self._database.read() as session:
-                page = session.rows("journal.small_states_after", digest=digest, **small)
-            yield from ((Digest(name), bytes(content)) for name, content in page)
-            if len(page) < _SMALL_PAGE:
-                return
-            digest = page[-1][0]
 
     def tile(self, path: str) -> bytes | None:
         """None: a database keeps no tiles."""
@@ -164,18 +170,18 @@ class ExportSource:
         note = self.checkpoint()
         return iter([] if note is None else [note])
 
-    def state(self, digest: Digest) -> bytes | None:
+    def rows_with_states(self) -> Iterator[Row]:
+        """Leaves without states: each of them is a file."""
+        return self.rows()
+
+    def state(self, entry: Entry) -> bytes | None:
         """A state blob below `states/`."""
-        return self._read(state_path(digest), STATE_BYTES_MAX)
+        return self._read(state_path(entry.state), STATE_BYTES_MAX)
 
     def blob(self, digest: Digest) -> bytes | None:
         """A blob of evidence below `blobs/`, None when it is missing or differs."""
         content = self._read(blob_path(digest), BLOB_BYTES_MAX)
         return None if content is None or digest_of(content) != digest else content
-
-    def small_states(self) -> Iterator[tuple[Digest, bytes]]:
-        """None: each state is a file."""
-        return iter(())
 
     def tile(self, path: str) -> bytes | None:
         """A tile of hashes; empty bytes when it is missing."""

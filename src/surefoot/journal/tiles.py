@@ -132,7 +132,7 @@ class _Export:
                 self._write(blob_path(digest), blob)
         if leaf.state in self._states:
             return
-        content = self._source.state(leaf.state)
+        content = self._source.state(leaf)
         if content is None:
             subject = f"state after entry {row.index}"
             raise _corrupt("journal.state.differs", subject, leaf.state, "missing")

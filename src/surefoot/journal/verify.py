@@ -101,8 +101,8 @@ class _Verification:
         self._signed = signed or (lambda world, entry: None)
         self._signatures = 0
         self._chain = Chain()
-        self._states: dict[Digest, bool] = {}
-        self._intact_states: set[Digest] = set()
+        self._states = 0
+        self._shared: set[Digest] = set()
         self._problems: list[Problem] = []
         self._batch: list[Entry] = []
         self._entries = self._seals = 0
@@ -131,7 +131,7 @@ class _Verification:
             entries=self._entries,
             seals=self._seals,
             streams=len(self._chain.heads.heads),
-            states=len(self._states),
+            states=self._states,
             checkpoint_size=newest.size if newest else 0,
             replayed=self._world is not None,
             signatures=self._signatures,
@@ -144,10 +144,8 @@ class _Verification:
 
     def _leaves(self) -> None:
         """Stops at the first bad leaf: nothing after it can be judged."""
-        states = self._source.small_states()
-        self._intact_states = {name for name, content in states if digest_of(content) == name}
         try:
-            for row in self._source.rows():
+            for row in self._source.rows_with_states():
                 if self._head is not None and row.index >= self._head[0]:
                     self._beyond(self._head)
                     break
@@ -185,9 +183,12 @@ class _Verification:
         self._entries += 1
         self._claims.add(leaf.kind, leaf.body)
         self._epochs.take(leaf)
-        if leaf.state not in self._states:
-            self._states[leaf.state] = leaf.state in self._intact_states or self._intact(leaf)
-            self._intact_states.discard(leaf.state)
+        if row.state is None:
+            self._state_beside(leaf, keyed=row.columns is not None)
+        elif digest_of(row.state) == leaf.state:
+            self._states += 1
+        else:
+            self._state_differs(leaf, digest_of(row.state))
         if self._world is not None:
             self._batch.append(leaf)
 
@@ -230,13 +231,22 @@ class _Verification:
             expected = f"{entry.kind} of {entry.stream}: {broken.expected} [{broken.code}]"
             raise Broken("journal.rule.broken", entry.index, expected, broken.found)
 
-    def _intact(self, entry: Entry) -> bool:
-        content = self._source.state(entry.state)
+    def _state_beside(self, entry: Entry, *, keyed: bool) -> None:
+        """A state that did not come with its row; a file may be the state of several entries."""
+        if entry.state in self._shared:
+            return
+        content = self._source.state(entry)
         found = "missing" if content is None else digest_of(content)
         if found != entry.state:
-            subject = f"state of {entry.stream} after entry {entry.index}"
-            self._bad("journal.state.differs", subject, entry.state, found, entry.index)
-        return found == entry.state
+            self._state_differs(entry, found)
+            return
+        self._states += 1
+        if not keyed:
+            self._shared.add(entry.state)
+
+    def _state_differs(self, entry: Entry, found: str) -> None:
+        subject = f"state of {entry.stream} after entry {entry.index}"
+        self._bad("journal.state.differs", subject, entry.state, found, entry.index)
 
     def _newest(self) -> Checkpoint | None:
         note = self._source.checkpoint()

@@ -9,7 +9,11 @@ INSERT INTO entries (idx, stream, n, kind, time_ms, raw)
 VALUES (:idx, :stream, :n, :kind, :time_ms, :raw)
 
 -- name: insert_state
-INSERT INTO states (digest, content) VALUES (:digest, :content) ON CONFLICT DO NOTHING
+INSERT INTO entry_states (idx, content) VALUES (:idx, :content)
+ON CONFLICT (idx) DO UPDATE SET content = EXCLUDED.content
+
+-- name: mend_state
+INSERT INTO entry_states (idx, content) VALUES (:idx, :content) ON CONFLICT DO NOTHING
 
 -- name: insert_checkpoint
 INSERT INTO checkpoints (size, note) VALUES (:size, :note) ON CONFLICT DO NOTHING
@@ -20,6 +24,12 @@ SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1
 -- name: leaves_from
 SELECT idx, raw, stream, n, kind, time_ms FROM entries WHERE idx >= :first
 ORDER BY idx LIMIT :limit
+
+-- name: leaves_and_states_from
+SELECT e.idx, raw, stream, n, kind, time_ms,
+    CASE WHEN LENGTH(content) <= :size_bytes_max THEN content END
+FROM entries e LEFT JOIN entry_states s ON s.idx = e.idx WHERE e.idx >= :first
+ORDER BY e.idx LIMIT :limit
 
 -- name: entries_from
 SELECT idx, raw FROM entries WHERE idx >= :first AND stream IS NOT NULL ORDER BY idx LIMIT :limit
@@ -35,14 +45,10 @@ SELECT idx, raw FROM entries WHERE stream = :stream AND time_ms <= :time_ms
 ORDER BY time_ms DESC, n DESC LIMIT 1
 
 -- name: state
-SELECT content FROM states WHERE digest = :digest
+SELECT content FROM entry_states WHERE idx = :idx
 
--- name: states_after
-SELECT digest, content FROM states WHERE digest > :digest ORDER BY digest LIMIT :limit
-
--- name: small_states_after
-SELECT digest, content FROM states
-WHERE digest > :digest AND LENGTH(content) <= :size_bytes_max ORDER BY digest LIMIT :limit
+-- name: states_from
+SELECT idx, content FROM entry_states WHERE idx >= :first ORDER BY idx LIMIT :limit
 
 -- name: streams
 SELECT DISTINCT stream FROM entries WHERE stream IS NOT NULL ORDER BY stream
