@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 
 from surefoot.core.errors import Corrupt
+from surefoot.journal.leaf_checks import columns_of
 from surefoot.journal.report import Report
 from surefoot.journal.seal import write_up
 from surefoot.journal.snapshot import SnapshotFile
+from surefoot.journal.source import DatabaseSource
 from surefoot.journal.tiles import export
-from surefoot.journal.verify import columns_of, verify_export, verify_live
+from surefoot.journal.verify import verify_export, verify_live
 from surefoot.store.database import Database
 from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.sqlite import SqliteDatabase
-from surefoot.testing.journal import ANN, KEY, TallyWorld, draft, open_log, snapshot_in
+from surefoot.testing.journal import ANN, KEY, SameProcess, TallyWorld, draft, open_log, snapshot_in
 from surefoot.trust.chain import Chain
 from surefoot.trust.entry import Entry, parse
 
@@ -180,6 +182,19 @@ def drop_head_and_tail(database: Database) -> None:
     execute(database, "DELETE FROM journal_head")
 
 
+def in_two(monkeypatch: pytest.MonkeyPatch, database: Database, checkpoint: Path) -> Report:
+    """The same verification when another process looks at each leaf alone."""
+    monkeypatch.setattr("surefoot.journal.verify.LeafChecks", SameProcess)
+    monkeypatch.setattr("surefoot.journal.leaf_checks.WORTH_LEAVES", 1)
+    return verify_live(
+        database,
+        VKEY,
+        checkpoint,
+        make_world=TallyWorld,
+        again=lambda: DatabaseSource(database),
+    )
+
+
 ATTACKS: list[tuple[Callable[[Database], None], str, int]] = [
     (edit_row, "journal.seal.root", 4),
     (edit_newest_row, "journal.seal.root", 10),
@@ -210,6 +225,7 @@ def test_the_first_bad_thing_is_named_and_the_journal_is_read_only(
     code: str,
     index: int,
     start: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     snapshot = snapshot_in(tmp_path / "snapshot") if start == "snapshot" else None
     fill(database, checkpoint, snapshot)
@@ -217,6 +233,7 @@ def test_the_first_bad_thing_is_named_and_the_journal_is_read_only(
     report = verify_live(database, VKEY, checkpoint, make_world=TallyWorld)
     assert not report.ok
     assert (report.problems[0].code, report.problems[0].index) == (code, index), report.problems
+    assert in_two(monkeypatch, database, checkpoint) == report
     log = open_log(database, checkpoint, snapshot=snapshot)
     assert log.alarm is not None
     assert log.alarm.code == code

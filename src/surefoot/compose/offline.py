@@ -19,7 +19,7 @@ from surefoot.core.fold import new_world
 from surefoot.journal import tiles, verify
 from surefoot.journal.fsck import Examination
 from surefoot.journal.report import Report
-from surefoot.journal.source import ExportSource
+from surefoot.journal.source import DatabaseSource, ExportSource
 from surefoot.journal.trusted import Trust, Trusted
 from surefoot.store.blobs import FileBlobs
 from surefoot.trust.root import read_root
@@ -40,10 +40,16 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
             make_world=new_world,
             signed=signed_acts(finder(FileBlobs(folder / "blobs"))),
             progress=lambda done: progress(done, 0),
+            again=partial(_source_of, folder),
         )
     finally:
         database.close()
     return _plain(report)
+
+
+def _source_of(folder: Path) -> DatabaseSource:
+    """A data folder's journal, for a process of its own."""
+    return DatabaseSource(open_store(folder, load_settings(folder), read_only=True))
 
 
 def verify_export(

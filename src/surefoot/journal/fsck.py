@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from surefoot.journal.leaf_checks import columns_of
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource
 from surefoot.journal.trusted import Trusted
-from surefoot.journal.verify import columns_of
 from surefoot.store.database import Database
 from surefoot.trust import canonical
 from surefoot.trust.chain import Broken, Chain

@@ -22,11 +22,12 @@ import msgspec
 from surefoot.core.errors import Corrupt, Failed, Refused
 from surefoot.journal.checkpoint import CheckpointFile, CheckpointSigner
 from surefoot.journal.history import History
+from surefoot.journal.leaf_checks import columns_of
 from surefoot.journal.memory import Memory, load
 from surefoot.journal.seal import Folding, check_drafts, write_up
 from surefoot.journal.snapshot import SnapshotFile, begin
 from surefoot.journal.source import DatabaseSource
-from surefoot.journal.verify import columns_of, verify_live
+from surefoot.journal.verify import verify_live
 from surefoot.store.database import Database, Session, Value
 from surefoot.store.payload import keep_words
 from surefoot.trust.chain import Chain

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from surefoot.core.errors import Corrupt
+from surefoot.journal.leaf_checks import columns_of
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import Row, Source
-from surefoot.journal.verify import columns_of
 from surefoot.trust.chain import Broken, Chain
 from surefoot.trust.entry import Entry, NotAnEntry, Seal, read_stored
 from surefoot.trust.merkle import leaf_hash

@@ -43,6 +43,9 @@ class Source(Protocol):
     def rows(self, first: int = 0) -> Iterator[Row]:
         """Stored leaves in order of position from `first` on, as they are."""
 
+    def bare_rows(self) -> Iterator[Row]:
+        """All of them without columns."""
+
     def rows_with_states(self) -> Iterator[Row]:
         """All of them with those states that are cheaper to read along than one by one."""
 
@@ -74,7 +77,19 @@ class DatabaseSource:
             with self._database.read() as session:
                 page = session.rows("journal.leaves_from", first=first, limit=_PAGE)
             for index, raw, stream, n, kind, time_ms in page:
-                yield Row(index, bytes(raw), (stream, n, kind, time_ms))
+                yield Row(index, _bytes(raw), (stream, n, kind, time_ms))
+            if len(page) < _PAGE:
+                return
+            first = page[-1][0] + 1
+
+    def bare_rows(self) -> Iterator[Row]:
+        """Leaves in order, their bytes alone."""
+        first = 0
+        while True:
+            with self._database.read() as session:
+                page = session.rows("journal.bytes_from", first=first, limit=_PAGE)
+            for index, raw in page:
+                yield Row(index, _bytes(raw))
             if len(page) < _PAGE:
                 return
             first = page[-1][0] + 1
@@ -87,7 +102,7 @@ class DatabaseSource:
                 rows = session.rows("journal.leaves_and_states_from", first=first, **page)
             for index, raw, stream, n, kind, time_ms, state in rows:
                 columns = (stream, n, kind, time_ms)
-                yield Row(index, bytes(raw), columns, None if state is None else bytes(state))
+                yield Row(index, _bytes(raw), columns, None if state is None else _bytes(state))
             if len(rows) < _SMALL_PAGE:
                 return
             first = rows[-1][0] + 1
@@ -125,7 +140,7 @@ class DatabaseSource:
         """The row of the entry's position."""
         with self._database.read() as session:
             row = session.row("journal.state", idx=entry.index)
-        return None if row is None else bytes(row[0])
+        return None if row is None else _bytes(row[0])
 
     def tile(self, path: str) -> bytes | None:
         """None: a database keeps no tiles."""
@@ -170,6 +185,10 @@ class ExportSource:
         note = self.checkpoint()
         return iter([] if note is None else [note])
 
+    def bare_rows(self) -> Iterator[Row]:
+        """The same as `rows`."""
+        return self.rows()
+
     def rows_with_states(self) -> Iterator[Row]:
         """Leaves without states: each of them is a file."""
         return self.rows()
@@ -203,6 +222,11 @@ class ExportSource:
         if len(content) > size_bytes_max:
             raise _differs(path, f"at most {size_bytes_max} bytes", "more")
         return content
+
+
+def _bytes(value: object) -> bytes:
+    """A column's bytes; in SQLite whoever edits a row may leave a value of another type there."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 
 def state_path(digest: Digest) -> str:

@@ -9,13 +9,15 @@ from outside shows a tail that was cut off together with its checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
 from surefoot.core.orphan import OpenClaims
+from surefoot.journal.leaf_checks import Again, LeafChecks, columns_of, is_large
 from surefoot.journal.report import Problem, Report
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource, ExportSource, Row, Source
@@ -24,7 +26,7 @@ from surefoot.store.database import Database
 from surefoot.trust import canonical, tiles
 from surefoot.trust.chain import Broken, Chain
 from surefoot.trust.digest import Digest, digest_of
-from surefoot.trust.entry import NO_STATE, SEAL, Entry, NotAnEntry, Seal, parse
+from surefoot.trust.entry import NO_STATE, Entry, NotAnEntry, Seal, parse, read_stored
 from surefoot.trust.merkle import EMPTY_ROOT
 from surefoot.trust.note import (
     NOTE_BYTES_MAX,
@@ -50,14 +52,31 @@ def verify_live(
     make_world: MakeWorld | None = None,
     progress: Progress | None = None,
     signed: Signed | None = None,
+    again: Again | None = None,
 ) -> Report:
     """Verify the journal in a database against the log's keys and the checkpoint kept outside.
 
-    With `signed` and `make_world` the signatures of people are verified as well.
-    Never raises `Corrupt`: what is bad is in the report.
+    With `signed` and `make_world` the signatures of people are verified as well; with `again` a
+    large journal is read by two processes. Never raises `Corrupt`: what is bad is in the report.
     """
     pinned = _read_note(last_checkpoint_path) if last_checkpoint_path else None
-    return _Verification(DatabaseSource(database), trust, make_world, progress, signed).run(pinned)
+    source = DatabaseSource(database)
+    made = partial(_Verification, source, trust, make_world, progress, signed)
+    return _verified(made, source, again, pinned)
+
+
+def _verified(
+    made: Callable[..., _Verification], source: Source, again: Again | None, pinned: str | None
+) -> Report:
+    """By two processes when that is worth it and all is well, else in one pass."""
+    if again is not None and is_large(source):
+        verification = made(beside=True)
+        with LeafChecks(again) as checks:
+            report = verification.run(pinned)
+            sound = checks.sound() if report.ok else None
+        if sound is not None and verification.read(sound.leaves):
+            return msgspec.structs.replace(report, states=sound.states)
+    return made(beside=False).run(pinned)
 
 
 def verify_export(
@@ -75,7 +94,8 @@ def verify_export(
     `signed` and `rules` need `make_world`. Never raises `Corrupt`: what is bad is in the report.
     """
     source = ExportSource(directory)
-    return _Verification(source, trust, make_world, progress, signed, rules=rules).run(pinned)
+    made = partial(_Verification, source, trust, make_world, progress, signed, rules=rules)
+    return _verified(made, source, partial(ExportSource, directory), pinned)
 
 
 class _Verification:
@@ -90,8 +110,10 @@ class _Verification:
         signed: Signed | None = None,
         *,
         rules: Rules | None = None,
+        beside: bool = False,
     ) -> None:
         self._source = source
+        self._beside = beside  # another process looks at each leaf by itself
         self._rules = rules
         self._ruled = 0
         self._trusted = Trusted(trust)
@@ -145,7 +167,7 @@ class _Verification:
     def _leaves(self) -> None:
         """Stops at the first bad leaf: nothing after it can be judged."""
         try:
-            for row in self._source.rows_with_states():
+            for row in self._rows():
                 if self._head is not None and row.index >= self._head[0]:
                     self._beyond(self._head)
                     break
@@ -160,6 +182,13 @@ class _Verification:
             self._whole = False
             self._bad(error.code, error.subject, error.expected, error.found)
 
+    def read(self, leaves: bytes) -> bool:
+        """Whether these hashes begin with those of all the leaves that were read."""
+        return leaves.startswith(self._chain.tree.levels[0])
+
+    def _rows(self) -> Iterator[Row]:
+        return self._source.bare_rows() if self._beside else self._source.rows_with_states()
+
     def _beyond(self, head: tuple[int, str]) -> None:
         """More leaves than the head says are right only when the head has moved since."""
         if self._source.head() == head:
@@ -168,12 +197,14 @@ class _Verification:
 
     def _leaf(self, row: Row) -> None:
         try:
-            leaf = parse(row.index, row.raw)
+            leaf = (read_stored if self._beside else parse)(row.index, row.raw)
         except NotAnEntry as error:
             expected = "bytes as they were written"
             raise Broken("journal.entry.malformed", row.index, expected, str(error)) from None
         self._chain.add(leaf)
-        if row.columns is not None and row.columns != columns_of(leaf):
+        if self._beside:
+            pass
+        elif row.columns is not None and row.columns != columns_of(leaf):
             expected, found = str(columns_of(leaf)), str(row.columns)
             raise Broken("journal.row.differs", row.index, expected, found)
         if isinstance(leaf, Seal):
@@ -183,7 +214,9 @@ class _Verification:
         self._entries += 1
         self._claims.add(leaf.kind, leaf.body)
         self._epochs.take(leaf)
-        if row.state is None:
+        if self._beside:
+            pass
+        elif row.state is None:
             self._state_beside(leaf, keyed=row.columns is not None)
         elif digest_of(row.state) == leaf.state:
             self._states += 1
@@ -346,13 +379,6 @@ class _Verification:
         self._problems.append(
             Problem(code=code, subject=subject, expected=expected, found=found, index=index)
         )
-
-
-def columns_of(leaf: Entry | Seal) -> tuple[str | None, int | None, str, int]:
-    """What the database says of a leaf beside its bytes: stream, n, kind, time."""
-    if isinstance(leaf, Seal):
-        return (None, None, SEAL, leaf.time_ms)
-    return (leaf.stream, leaf.n, leaf.kind, leaf.time_ms)
 
 
 def _read_note(path: Path) -> str | None:

@@ -21,9 +21,9 @@ from surefoot.store.database import Row, Value, schema, statement
 
 FILE_NAME = "surefoot.db"
 _LOCK_NAME = "lock"
+_LOG_PAGES = 8_192
 _BUSY_MS = 10_000
 _SCRUBS_MAX = 20
-# The part of a large table that a wave touches stays in memory; it is taken as it is needed.
 _CACHE_KIB = 65_536
 _PAGE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")
 
@@ -160,7 +160,11 @@ class SqliteDatabase:
             try:
                 if not self._read_only:
                     connection.execute("PRAGMA journal_mode=WAL")
+                    # The part of a large table that a wave touches, and the inner nodes of a large
+                    # index, stay in memory; pages changed again and again are copied into the
+                    # database once. The log may grow to that many pages (32 MiB).
                     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+                    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
                     for script in self._scripts:
                         connection.executescript(script)
             except BaseException:

@@ -17,8 +17,10 @@ import msgspec
 
 from surefoot.engine.clock import SystemClock
 from surefoot.journal.checkpoint import CheckpointSigner
+from surefoot.journal.leaf_checks import Again, Sound, check_leaves
 from surefoot.journal.log import Log
 from surefoot.journal.snapshot import SnapshotFile
+from surefoot.journal.source import DatabaseSource
 from surefoot.store.database import Database
 from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.sqlite import SqliteDatabase
@@ -124,3 +126,28 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
+
+
+class SameProcess:
+    """In the place of `LeafChecks`: the same checks in this process, counted in `asked`."""
+
+    asked = 0
+
+    def __init__(self, again: Again) -> None:
+        self._again = again
+
+    def __enter__(self) -> SameProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def sound(self) -> Sound | None:
+        """The answer."""
+        SameProcess.asked += 1
+        return check_leaves(self._again)
+
+
+def journal_in(folder: Path) -> DatabaseSource:
+    """A SQLite journal to verify, opened again; another process can call this as well."""
+    return DatabaseSource(SqliteDatabase(folder, read_only=True))

@@ -48,9 +48,14 @@ def key_of(stream: str) -> bytes:
 
 
 def leaf_of(stream: str, head: Head) -> bytes:
-    """Exact bytes of the stream's leaf; its texts are hex digits, so nothing needs escaping."""
+    """Exact bytes of the stream's leaf."""
+    return key_of(stream) + content_of(head)
+
+
+def content_of(head: Head) -> bytes:
+    """The leaf's bytes behind its key; its texts are hex digits, so nothing needs escaping."""
     content = f'{{"i":{head.i},"leaf":"{head.leaf}","n":{head.n},"state":"{head.state}"}}'
-    return key_of(stream) + content.encode()
+    return content.encode()
 
 
 class HeadsMap:
@@ -63,6 +68,7 @@ class HeadsMap:
         self.heads: dict[str, Head] = {}
         self._keys: list[bytes] = []
         self._streams: dict[bytes, str] = {}
+        self._key_of: dict[str, bytes] = {}
         self._hashes: dict[bytes, bytes] = {}
         self._rows: list[bytearray] = [bytearray()]
         self._changed: set[str] = set()
@@ -103,17 +109,17 @@ class HeadsMap:
             return
         keys, new = [], []
         for stream in self._changed:
-            leaf = leaf_of(stream, self.heads[stream])
-            key = leaf[: merkle.HASH_BYTES]
-            keys.append(key)
-            if key not in self._hashes:
+            key = self._key_of.get(stream)
+            if key is None:
+                key = self._key_of[stream] = key_of(stream)
                 new.append(key)
                 self._streams[key] = stream
-            self._hashes[key] = merkle.leaf_hash(leaf)
+            keys.append(key)
+            self._hashes[key] = merkle.leaf_hash(key + content_of(self.heads[stream]))
         self._changed.clear()
         if new:
             self._keys = sorted(self._keys + new)
-        if new or len(keys) * 4 > len(self._keys):
+        if new or len(keys) * 8 > len(self._keys):
             self._rebuild(bisect_left(self._keys, min(keys)))
         else:
             self._climb(keys)

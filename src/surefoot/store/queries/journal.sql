@@ -25,6 +25,9 @@ SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1
 SELECT idx, raw, stream, n, kind, time_ms FROM entries WHERE idx >= :first
 ORDER BY idx LIMIT :limit
 
+-- name: bytes_from
+SELECT idx, raw FROM entries WHERE idx >= :first ORDER BY idx LIMIT :limit
+
 -- name: leaves_and_states_from
 SELECT e.idx, raw, stream, n, kind, time_ms,
     CASE WHEN LENGTH(content) <= :size_bytes_max THEN content END
