@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from journal import bare, disk_of, percentiles, timed
+from surefoot.compose.leaf_process import LeafChecks
 from surefoot.core import facts as f
 from surefoot.core.fold import new_world
 from surefoot.core.world import World
@@ -240,8 +241,9 @@ def measure(folder: Path, facts: int) -> dict[str, Any]:
     database = SqliteDatabase(folder / "store", read_only=True)
     for name, make_world in (("verify", None), ("verify_with_fold", new_world)):
         spent = Spent()
-        path, again = folder / "last-checkpoint", partial(source_of, folder)
-        report = verify_live(database, VKEY, path, make_world=make_world, again=again)
+        path = folder / "last-checkpoint"
+        begin = partial(LeafChecks, partial(source_of, folder))
+        report = verify_live(database, VKEY, path, make_world=make_world, begin=begin)
         found[name] = spent.seconds()
         assert report.ok, report.problems
     found |= {"entries": report.entries, "seals": report.seals, "streams": report.streams}

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.journal import leaf_checks, verify
-from surefoot.journal.leaf_checks import LeafChecks, Sound, check_leaves
+from surefoot.journal import leaf_checks
+from surefoot.journal.leaf_checks import check_leaves
 from surefoot.journal.source import ExportSource
 from surefoot.journal.tiles import export
 from surefoot.journal.verify import verify_export, verify_live
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import ANN, KEY, SameProcess, draft, journal_in, open_log
+from surefoot.trust.entry import Draft
 
 VKEY = KEY.verifier.text()
 
@@ -22,52 +23,21 @@ def execute(database: SqliteDatabase, sql: str) -> None:
     database._writer.execute(sql)
 
 
+def one(number: int, world: object) -> list[Draft]:
+    return [draft(f"env/{number % 2}", x=number)]
+
+
 def fill(database: SqliteDatabase, checkpoint: Path) -> None:
     """Leaves 0 to 11: entries at even places, seals at odd ones."""
     log = open_log(database, checkpoint)
     for number in range(6):
-        log.transact(lambda world, n=number: [draft(f"env/{n % 2}", x=n)], ANN, "r")
+        log.transact(partial(one, number), ANN, "r")
 
 
 @pytest.fixture
 def in_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "LeafChecks", SameProcess)
     monkeypatch.setattr(leaf_checks, "WORTH_LEAVES", 1)
     monkeypatch.setattr(SameProcess, "asked", 0)
-
-
-def test_two_processes_say_what_one_says(
-    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a real process."""
-    monkeypatch.setattr(leaf_checks, "WORTH_LEAVES", 1)
-    database = SqliteDatabase(tmp_path / "store")
-    fill(database, checkpoint)
-    one = verify_live(database, VKEY, checkpoint)
-    asked: list[Sound | None] = []
-    real = LeafChecks.sound
-
-    def sound(checks: LeafChecks) -> Sound | None:
-        asked.append(real(checks))
-        return asked[-1]
-
-    monkeypatch.setattr(LeafChecks, "sound", sound)
-    again = partial(journal_in, tmp_path / "store")
-    assert verify_live(database, VKEY, checkpoint, again=again) == one
-    assert asked[0] is not None
-    assert asked[0].states == one.states == 6
-    database.close()
-
-
-def test_a_process_that_cannot_read_leaves_all_to_one(
-    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leaf_checks, "WORTH_LEAVES", 1)
-    database = SqliteDatabase(tmp_path / "store")
-    fill(database, checkpoint)
-    report = verify_live(database, VKEY, checkpoint, again=partial(journal_in, tmp_path / "none"))
-    assert report.ok and report.states == 6
-    database.close()
 
 
 ALONE: dict[str, str] = {
@@ -90,7 +60,7 @@ def test_what_is_wrong_with_a_leaf_alone_is_named_as_by_one(
     one = verify_live(database, VKEY, checkpoint)
     assert not one.ok
     again = partial(journal_in, tmp_path / "store")
-    assert verify_live(database, VKEY, checkpoint, again=again) == one
+    assert verify_live(database, VKEY, checkpoint, begin=partial(SameProcess, again)) == one
     assert check_leaves(again) is None
     database.close()
 
@@ -109,7 +79,7 @@ def test_leaves_that_were_others_for_the_other_process_do_not_count(
     database = SqliteDatabase(tmp_path / "one")
     execute(database, "UPDATE entry_states SET content = x'78' WHERE idx = 2")
     again = partial(journal_in, tmp_path / "other")
-    report = verify_live(database, VKEY, None, again=again)
+    report = verify_live(database, VKEY, None, begin=partial(SameProcess, again))
     assert SameProcess.asked == 1
     same = verify_live(database, VKEY, None)
     assert report == same and not report.ok
@@ -122,10 +92,11 @@ def test_an_export_is_verified_the_same(tmp_path: Path, checkpoint: Path) -> Non
     fill(database, checkpoint)
     export(database, VKEY, tmp_path / "export")
     database.close()
-    report = verify_export(tmp_path / "export", VKEY)
+    begin = partial(SameProcess, partial(ExportSource, tmp_path / "export"))
+    report = verify_export(tmp_path / "export", VKEY, begin=begin)
     assert (report.ok, report.states, SameProcess.asked) == (True, 6, 1)
     state = next(path for path in (tmp_path / "export/states").rglob("*") if path.is_file())
     state.write_bytes(b"x")
-    report = verify_export(tmp_path / "export", VKEY)
+    report = verify_export(tmp_path / "export", VKEY, begin=begin)
     assert [problem.code for problem in report.problems] == ["journal.state.differs"]
     assert check_leaves(partial(ExportSource, tmp_path / "export")) is None

@@ -184,14 +184,13 @@ def drop_head_and_tail(database: Database) -> None:
 
 def in_two(monkeypatch: pytest.MonkeyPatch, database: Database, checkpoint: Path) -> Report:
     """The same verification when another process looks at each leaf alone."""
-    monkeypatch.setattr("surefoot.journal.verify.LeafChecks", SameProcess)
     monkeypatch.setattr("surefoot.journal.leaf_checks.WORTH_LEAVES", 1)
     return verify_live(
         database,
         VKEY,
         checkpoint,
         make_world=TallyWorld,
-        again=lambda: DatabaseSource(database),
+        begin=lambda: SameProcess(lambda: DatabaseSource(database)),
     )
 
 

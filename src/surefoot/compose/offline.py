@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from surefoot.compose.folder import checkpoint_path, load_settings, log_keys, open_store
+from surefoot.compose.leaf_process import LeafChecks
 from surefoot.compose.signed import blob_fault, evidence_of, finder, ruled_acts, signed_acts
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
@@ -40,7 +41,7 @@ def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
             make_world=new_world,
             signed=signed_acts(finder(FileBlobs(folder / "blobs"))),
             progress=lambda done: progress(done, 0),
-            again=partial(_source_of, folder),
+            begin=partial(LeafChecks, partial(_source_of, folder)),
         )
     finally:
         database.close()
@@ -83,6 +84,7 @@ def verify_export(
             progress=lambda done: progress(done, 0),
             signed=signed_acts(find) if with_evidence else None,
             rules=ruled_acts(find),
+            begin=partial(LeafChecks, partial(ExportSource, folder)),
         )
     )
 

@@ -1,18 +1,17 @@
-"""What can be said of each leaf alone, found out in a process of its own beside a verification.
+"""What can be said of each leaf alone, for a process of its own beside a verification.
 
 Keeps: a leaf's canonical form, its row's columns and its state are checked as the verification
 itself would; the answer is the hashes of the leaves that are sound, and nothing when any is not,
 the process ended early or could not start. Whoever asks then verifies everything in one pass, so
-what is bad is always named by that pass. Does not: check what holds between leaves, or write.
+what is bad is always named by that pass. Does not: check what holds between leaves, write, or
+start the process.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
 from types import TracebackType
+from typing import Protocol
 
 import msgspec
 
@@ -28,6 +27,8 @@ WORTH_LEAVES = 50_000
 
 Again = Callable[[], Source]
 """Opens the source of a verification once more, in the process where it is called."""
+Begin = Callable[[], "Checks"]
+"""Starts the process; the room that may start processes gives it (`compose`)."""
 
 
 class Sound(msgspec.Struct, frozen=True):
@@ -49,34 +50,20 @@ def is_large(source: Source) -> bool:
         return False
 
 
-class LeafChecks:
-    """The process; use as a context, which ends it."""
+class Checks(Protocol):
+    """The process, running; leaving the context ends it."""
 
-    def __init__(self, again: Again) -> None:
-        # Nothing read from JSON holds a cycle, and looking for one costs a tenth.
-        context = get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=gc.disable)
-        self._found: Future[Sound | None] = self._pool.submit(check_leaves, again)
-
-    def __enter__(self) -> LeafChecks:
-        return self
+    def __enter__(self) -> Checks: ...
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
-        for process in list((self._pool._processes or {}).values()):
-            process.terminate()  # it only reads, and nobody waits for its answer any more
-        self._pool.shutdown(cancel_futures=True)
+    ) -> None: ...
 
     def sound(self) -> Sound | None:
-        """Waits for the answer."""
-        try:
-            return self._found.result()
-        except (OSError, RuntimeError, SurefootError):
-            return None
+        """Waits for the answer; None unless all leaves are sound."""
 
 
 def check_leaves(again: Again) -> Sound | None:

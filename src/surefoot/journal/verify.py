@@ -17,7 +17,7 @@ import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
 from surefoot.core.orphan import OpenClaims
-from surefoot.journal.leaf_checks import Again, LeafChecks, columns_of, is_large
+from surefoot.journal.leaf_checks import Begin, columns_of, is_large
 from surefoot.journal.report import Problem, Report
 from surefoot.journal.seal import Folding
 from surefoot.journal.source import DatabaseSource, ExportSource, Row, Source
@@ -52,26 +52,26 @@ def verify_live(
     make_world: MakeWorld | None = None,
     progress: Progress | None = None,
     signed: Signed | None = None,
-    again: Again | None = None,
+    begin: Begin | None = None,
 ) -> Report:
     """Verify the journal in a database against the log's keys and the checkpoint kept outside.
 
-    With `signed` and `make_world` the signatures of people are verified as well; with `again` a
+    With `signed` and `make_world` the signatures of people are verified as well; with `begin` a
     large journal is read by two processes. Never raises `Corrupt`: what is bad is in the report.
     """
     pinned = _read_note(last_checkpoint_path) if last_checkpoint_path else None
     source = DatabaseSource(database)
     made = partial(_Verification, source, trust, make_world, progress, signed)
-    return _verified(made, source, again, pinned)
+    return _verified(made, source, begin, pinned)
 
 
 def _verified(
-    made: Callable[..., _Verification], source: Source, again: Again | None, pinned: str | None
+    made: Callable[..., _Verification], source: Source, begin: Begin | None, pinned: str | None
 ) -> Report:
     """By two processes when that is worth it and all is well, else in one pass."""
-    if again is not None and is_large(source):
+    if begin is not None and is_large(source):
         verification = made(beside=True)
-        with LeafChecks(again) as checks:
+        with begin() as checks:
             report = verification.run(pinned)
             sound = checks.sound() if report.ok else None
         if sound is not None and verification.read(sound.leaves):
@@ -88,6 +88,7 @@ def verify_export(
     progress: Progress | None = None,
     signed: Signed | None = None,
     rules: Rules | None = None,
+    begin: Begin | None = None,
 ) -> Report:
     """Verify an export with the pinned key or root alone; `pinned` is a note seen earlier.
 
@@ -95,7 +96,7 @@ def verify_export(
     """
     source = ExportSource(directory)
     made = partial(_Verification, source, trust, make_world, progress, signed, rules=rules)
-    return _verified(made, source, partial(ExportSource, directory), pinned)
+    return _verified(made, source, begin, pinned)
 
 
 class _Verification:
