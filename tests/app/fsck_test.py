@@ -51,7 +51,7 @@ def test_a_sound_folder_and_its_export_are_intact(run: Run, data: Path, tmp_path
 
 
 def test_a_missing_state_is_explained_and_mended(run: Run, data: Path) -> None:
-    typed(data, "DELETE FROM states WHERE digest = (SELECT MAX(digest) FROM states)")
+    typed(data, "DELETE FROM entry_states WHERE idx = (SELECT MAX(idx) FROM entry_states)")
     status, found = run()
     (finding,) = found["findings"]
     assert (status, finding["code"], finding["mends"]) == (5, "journal.state.differs", True)
