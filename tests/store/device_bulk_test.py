@@ -80,6 +80,7 @@ def wave(house: DeviceHouse, number: int = 0, percent: int = 50, **changes: Any)
         "firmware": house.firmware(b"new", "1.1%b"),
         "deadline_seconds": 60,
         "confirmation": True,
+        "allow_downgrade": True,  # versions with such signs have no order
     }
     return Wave(**{**base, **changes})
 
@@ -138,12 +139,12 @@ def numbered(found: dict[str, list[tuple[Value, ...]]]) -> dict[str, list[tuple[
 def test_the_choice_is_that_of_the_rule_also_beyond_the_first_look(
     databases: list[Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared(tmp_path, databases[0])
+    demand = wave(prepared(tmp_path, databases[0])).demand
     names = [f"d-{n}" for n in range(40)]
     for margin, deployment in ((3, 1), (-5, 2)):  # too small a part of the ordering is read
         monkeypatch.setattr(device_choice, "_MARGIN_PERCENT", margin)
         with databases[0].read() as session:
-            found = device_choice.choose(session, ENV, deployment, 10, ())
+            found = device_choice.choose(session, ENV, deployment, 10, demand)
         chosen = [each.device for each in found.devices]
         assert chosen == list(members(str(deployment), names, 10)) and len(chosen) == 4
 

@@ -142,7 +142,11 @@ def test_an_older_fence_changes_nothing(house: DeviceHouse) -> None:
 def test_devices_of_other_hardware_are_left_out(house: DeviceHouse) -> None:
     house.enrol(ENV, "a", hardware="v1")
     house.enrol(ENV, "b", hardware="v2")
-    assert assign(house, wave(house, hardware=("v2",))) == {"assigned": 1, "unfit": 1}
+    assert assign(house, wave(house, hardware=("v2",))) == {
+        "assigned": 1,
+        "unfit": 1,
+        "unfit_hardware": 1,
+    }
     assert {d.device: d.state for d in house.registry.page(ENV)} == {"a": "", "b": "assigned"}
 
 

@@ -19,6 +19,8 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline_seconds: int = 86_400
     contract_percent: int = 100
     confirmation: bool = False
+    allow_downgrade: bool = False
+    known_versions_only: bool = False
 
 
 class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,8 +16,12 @@ ATTRIBUTES_MAX = 100
 ATTRIBUTE_LENGTH_MAX = 128
 
 
-class Firmware(msgspec.Struct, frozen=True, kw_only=True):
-    """A firmware image as clients need it described."""
+class Firmware(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A firmware image as clients need it described, and whom it is for.
+
+    `from_version` is the lowest version it installs over; `through`: devices below it take it
+    before any later one; `attribute` tells this part's version, empty: the usual names.
+    """
 
     digest: Digest
     name: str
@@ -27,6 +31,9 @@ class Firmware(msgspec.Struct, frozen=True, kw_only=True):
     sha1: str
     md5: str
     hardware: tuple[str, ...] = ()
+    from_version: str = ""
+    through: bool = False
+    attribute: str = ""
 
     @property
     def sha256(self) -> str:

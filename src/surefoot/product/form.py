@@ -191,7 +191,9 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
 class Devices(msgspec.Struct, frozen=True, kw_only=True):
     """How a rollout goes through the fleet; waves are percentages that end in 100.
 
-    With `confirmation` each device waits until its user has confirmed the update.
+    With `confirmation` each device waits until its user has confirmed the update. A device is not
+    moved to a lower version than it runs unless `allow_downgrade`; with `known_versions_only` one
+    that never showed its version waits until it does.
     """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
@@ -201,6 +203,8 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: Seconds = 86_400
     soak_seconds: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
     confirmation: bool = False
+    allow_downgrade: bool = False
+    known_versions_only: bool = False
 
 
 class Approvals(msgspec.Struct, frozen=True, kw_only=True):

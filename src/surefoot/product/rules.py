@@ -55,6 +55,8 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
             minimum_sample=devices.minimum_sample,
             deadline_seconds=devices.deadline_seconds,
             confirmation=devices.confirmation,
+            allow_downgrade=devices.allow_downgrade,
+            known_versions_only=devices.known_versions_only,
         )
         if devices
         else WavePolicy(),

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
+from surefoot.core.eligibility import AlreadyThere, Demand, Judgement, Unfit
 from surefoot.core.rollout import order_key, share_of
 from surefoot.store.database import Session
+from surefoot.store.device_known import Candidate, Judgements, begun
 
 # A wave of 10 % lies among the first 13 % of the ordering, or the fleet is so small that reading it
 # once more costs nothing.
 _MARGIN_PERCENT = 3
 _KEY_BYTES = 32
-
-
-class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A device as it is judged, in the order of the statement `assignable`."""
-
-    number: int
-    device: str
-    runs: str
-    auto_confirm: str
-    hardware: str
-    attributes: str
-    standing: str
-    profile: str
 
 
 class Assignee(msgspec.Struct, frozen=True, gc=False):
@@ -43,25 +32,29 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The devices to assign, in their order, and how many accepted ones were left out."""
 
     devices: list[Assignee]
-    unfit: int
+    left_out: dict[str, int]
 
 
 def choose(
-    session: Session, environment: str, deployment: int, percent: int, hardware: tuple[str, ...]
+    session: Session, environment: str, deployment: int, percent: int, demand: Demand
 ) -> Choice:
-    """The devices of the first `percent` of the ordering that the rollout has not moved yet."""
+    """The devices of the first `percent` of the ordering that the rollout has not moved yet.
+
+    Those that may not be moved have no place in it, those that it has moved keep theirs.
+    """
+    given = session.each("device.given", environment=environment, deployment=deployment)
+    there = {number for (number,) in given}
+    judgement = Judgements(demand, begun(session, environment))
     for ceiling in (_ceiling(percent), b"\xff" * _KEY_BYTES):
         found = _Pool(str(deployment), ceiling)
         for row in session.each("device.assignable", environment=environment):
             device = Candidate(*row)
             if not device.standing:
-                found.take(device, fits=not hardware or device.hardware in hardware)
+                found.take(device, None if device.number in there else judgement.of(device))
         if len(found.keys) >= share_of(found.fit, percent):
             break
-    given = session.each("device.given", environment=environment, deployment=deployment)
-    there = {number for (number,) in given}
     devices = [each for each in found.first(percent) if each.number not in there]
-    return Choice(devices=devices, unfit=found.unfit)
+    return Choice(devices=devices, left_out=found.left_out)
 
 
 class _Pool:
@@ -73,11 +66,16 @@ class _Pool:
         self.keys: list[bytes] = []
         self._kept: list[Assignee] = []
         self.fit = 0
-        self.unfit = 0
+        self.left_out = {"unfit": 0}
 
-    def take(self, device: Candidate, *, fits: bool) -> None:
-        if not fits:
-            self.unfit += 1
+    def take(self, device: Candidate, found: Judgement | None) -> None:
+        """Keep a device that the rollout has moved (None), or that fits; count the others."""
+        if isinstance(found, AlreadyThere):
+            self._count("already_there")
+            return
+        if isinstance(found, Unfit):
+            self._count("unfit")
+            self._count(f"unfit_{found.reason}")
             return
         self.fit += 1
         key = order_key(self._rollout, device.device)
@@ -85,6 +83,9 @@ class _Pool:
             self.keys.append(key)
             kept = Assignee(device.number, device.device, device.runs, device.auto_confirm)
             self._kept.append(kept)
+
+    def _count(self, name: str) -> None:
+        self.left_out[name] = self.left_out.get(name, 0) + 1
 
     def first(self, percent: int) -> list[Assignee]:
         places = sorted(range(len(self.keys)), key=self.keys.__getitem__)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from surefoot.core.device import OPEN, PENDING, CancelAsked, Superseded
+from surefoot.core.eligibility import Demand, Unknown
 from surefoot.core.errors import Refused
 from surefoot.core.offer import Firmware
 from surefoot.core.rollout import RETURN_WAVE
@@ -34,6 +35,17 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: int
     hardware: tuple[str, ...] = ()
     confirmation: bool = False
+    allow_downgrade: bool = False
+    unknown: Unknown = "offer"
+
+    @property
+    def demand(self) -> Demand:
+        """What is asked of a device of this wave."""
+        return Demand(
+            parts=(msgspec.structs.replace(self.firmware, hardware=self.hardware),),
+            allow_downgrade=self.allow_downgrade,
+            unknown=self.unknown,
+        )
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +83,8 @@ class DeviceRollouts:
 
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             self._start(session, wave)
-            chosen = choose(
-                session, self._environment, wave.deployment, wave.percent, wave.hardware
-            )
+            share = (wave.deployment, wave.percent)
+            chosen = choose(session, self._environment, *share, wave.demand)
             task = Task(
                 deployment=wave.deployment,
                 wave=str(wave.wave),
@@ -88,7 +99,7 @@ class DeviceRollouts:
             self._keep(session, task, claimed)
             if wave.percent == 100:
                 self._end(session, wave.deployment, "complete")
-            figures: Plain = {"assigned": len(chosen.devices), "unfit": chosen.unfit}
+            figures: Plain = {"assigned": len(chosen.devices), **chosen.left_out}
             return Outcome(status="done", figures=figures)
 
         return self._once(token, act)

@@ -188,6 +188,8 @@ def _wave(wanted: WaveArguments) -> Wave:
         deadline_seconds=wanted.policy.deadline_seconds,
         hardware=wanted.firmware.hardware,
         confirmation=wanted.policy.confirmation,
+        allow_downgrade=wanted.policy.allow_downgrade,
+        unknown="wait" if wanted.policy.known_versions_only else "offer",
     )
 
 

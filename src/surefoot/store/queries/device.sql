@@ -181,6 +181,12 @@ WHERE d.environment = :environment AND d.removed = 0
 -- name: given
 SELECT number FROM device_actions WHERE environment = :environment AND deployment = :deployment
 
+-- name: begun
+SELECT a.number, '', a.version FROM device_actions a JOIN devices d ON d.number = a.number
+WHERE d.environment = :environment AND d.removed = 0
+    AND (a.state IN ('offered', 'downloading', 'installing', 'reported')
+        OR (a.state IN ('failed', 'timed_out', 'unknown') AND a.progress > 0 AND d.runs = ''))
+
 -- name: in_rollout
 SELECT device, action, state, kind FROM device_actions
 WHERE environment = :environment AND deployment = :deployment ORDER BY action

@@ -1,0 +1,84 @@
+"""What the registry knows of devices, in the words of the rule that judges them.
+
+Keeps: a device that showed no version since an image was begun may run that image, as well as what
+it showed before; devices of which the same is known are judged once. Does not: decide
+(`core.eligibility`) or write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from surefoot.core.device import attributes_of
+from surefoot.core.eligibility import Demand, Judgement, Known, judge
+from surefoot.store.database import Session
+
+Doubt: TypeAlias = Mapping[str, Sequence[str]]
+
+_CACHE_MAX = 100_000
+
+
+class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A device as it is judged, in the order of the statement `assignable`."""
+
+    number: int
+    device: str
+    runs: str
+    auto_confirm: str
+    hardware: str
+    attributes: str
+    standing: str
+    profile: str
+
+
+def begun(session: Session, environment: str) -> dict[int, Doubt]:
+    """By device number and attribute: versions begun since the device last showed one."""
+    found: dict[int, dict[str, list[str]]] = {}
+    for number, attribute, version in session.each("device.begun", environment=environment):
+        found.setdefault(number, {}).setdefault(attribute, []).append(version)
+    return {**found}
+
+
+def known_of(device: Candidate, doubt: Doubt) -> Known:
+    """One device. A version that something has put in doubt since is one that it may run."""
+    attributes = msgspec.json.decode(device.attributes, type=dict[str, str])
+    last = attributes_of(attributes)
+    may_run = {name: list(versions) for name, versions in doubt.items()}
+    if not device.runs and last.version:
+        may_run.setdefault("", []).append(last.version)
+    return Known(
+        standing=device.standing,
+        hardware=device.hardware,
+        profile=device.profile,
+        shown={**attributes, "": device.runs},
+        digests={"": last.sha256},
+        may_run=may_run,
+    )
+
+
+class Judgements:
+    """Judges many devices for one rollout. Not for several threads."""
+
+    def __init__(self, demand: Demand, doubts: Mapping[int, Doubt]) -> None:
+        self._demand = demand
+        self._doubts = doubts
+        # Those whose attributes say more than the version that they are known to run.
+        self._close = {part.version for part in demand.parts} | {""}
+        self._parts = any(part.attribute for part in demand.parts)
+        self._cache: dict[tuple[str, str, str], Judgement] = {}
+
+    def of(self, device: Candidate) -> Judgement:
+        """The judgement of one device."""
+        doubt = self._doubts.get(device.number)
+        if doubt or device.standing or self._parts or device.runs in self._close:
+            return judge(known_of(device, doubt or {}), self._demand)
+        key = (device.hardware, device.profile, device.runs)
+        found = self._cache.get(key)
+        if found is None:
+            found = judge(known_of(device, {}), self._demand)
+            if len(self._cache) < _CACHE_MAX:
+                self._cache[key] = found
+        return found
