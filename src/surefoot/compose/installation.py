@@ -33,6 +33,7 @@ from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
 from surefoot.app.releasing import Releasing
 from surefoot.app.upkeep import note_read
+from surefoot.compose.door import desk_of
 from surefoot.compose.drafts import Drafts
 from surefoot.compose.folder import (
     checkpoint_path,
@@ -54,8 +55,6 @@ from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
-from surefoot.engine.device_authority import DeviceAuthority
-from surefoot.engine.device_desk import DeviceDesk
 from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
@@ -136,7 +135,7 @@ class Installation:
             # SQLite's folder is locked by this process: whoever held a lease before is dead.
             leases.clear()
         self.engine = self._engine(leases)
-        self.desk = self._desk()
+        self.desk = desk_of(folder, self.settings, self.registry, self.identities, self.blobs)
 
     def _anchor(self) -> Anchor | None:
         origin = verifiers(log_key(self.folder, self.settings))[0].name
@@ -155,18 +154,6 @@ class Installation:
             seal_devices=self.upkeep,
             beat_seconds=self.settings.heartbeat_seconds,
             lease_seconds=self.settings.lease_seconds,
-        )
-
-    def _desk(self) -> DeviceDesk:
-        # A wave goes on after the key that signed its claim was rotated.
-        earlier_too = verifiers(log_keys(self.folder, self.settings))
-        return DeviceDesk(
-            self.registry,
-            self.blobs,
-            self.clock.now_ms,
-            identities=self.identities,
-            may_offer=DeviceAuthority(self.registry, earlier_too).may_offer,
-            sleep_seconds=lambda environment: self.settings.poll_seconds,
         )
 
     def close(self) -> None:

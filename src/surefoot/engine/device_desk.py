@@ -15,7 +15,9 @@ import hashlib
 import hmac
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -25,6 +27,7 @@ from surefoot.core.errors import Refused, SurefootError
 from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
 from surefoot.core.profile import profile_of, withheld
 from surefoot.core.target import Blobs
+from surefoot.engine.device_group import GroupCommit
 from surefoot.engine.device_seat import Seat, seat_of
 from surefoot.store.device import (
     AttributesPut,
@@ -40,7 +43,6 @@ from surefoot.store.device_identity import DeviceIdentities
 
 _log = logging.getLogger("surefoot.devices")
 
-_GROUP_MAX = 500
 _REFRESH_ROWS = 2_000
 # Older Zephyr clients have this tenant built in: there the device's name alone must tell.
 _ANY = "default"
@@ -77,26 +79,32 @@ class DeviceDesk:
         self._seen: dict[int, int] = {}
         self._paths: dict[str, str] = {}
         self._files: dict[str, str] = {}
-        self._queue: asyncio.Queue[tuple[Incoming, asyncio.Future[RecordAnswer]]] = asyncio.Queue()
+        self._group = GroupCommit(self._record)
+        self._notice = asyncio.Event()
+        self._unwatch: Callable[[], None] = lambda: None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Load the poll table and begin the work in the background."""
         await self._look()
+        loop = asyncio.get_running_loop()
+        self._unwatch = self._registry.watch(partial(self._told_of, loop))
         self._tasks = [
-            asyncio.create_task(self._write()),
+            asyncio.create_task(self._group.run()),
             asyncio.create_task(self._repeat(self._refresh_seconds, self._look)),
+            asyncio.create_task(self._look_when_told()),
             asyncio.create_task(self._repeat(self._flush_seconds, self._flush)),
         ]
 
     async def stop(self) -> None:
         """Finish what was taken, write the last-seen times, end the work in the background."""
         if self._tasks:
-            await self._queue.join()
+            await self._group.join()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        await asyncio.to_thread(self._unwatch)
         await self._flush()
 
     def refresh(self) -> None:
@@ -333,31 +341,9 @@ class DeviceDesk:
         incoming = Incoming(
             environment=seat.ground.environment, device=seat.device, action=action, told=told
         )
-        done: asyncio.Future[RecordAnswer] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((incoming, done))
-        return await done
+        return await self._group.submit(incoming)
 
-    async def _write(self) -> None:
-        """Group commit: all that waits goes into one transaction, in order."""
-        while True:
-            group = [await self._queue.get()]
-            while len(group) < _GROUP_MAX and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-            try:
-                answers = await asyncio.to_thread(self._record, [incoming for incoming, _ in group])
-                for (_, done), answer in zip(group, answers, strict=True):
-                    if not done.done():
-                        done.set_result(answer)
-            except Exception as error:  # noqa: BLE001 (handed to each asker)
-                # Nothing of the group was written: each asker is told, and may send again.
-                for _, done in group:
-                    if not done.done():
-                        done.set_exception(error)
-            finally:
-                for _ in group:
-                    self._queue.task_done()
-
-    def _record(self, group: list[Incoming]) -> list[RecordAnswer]:
+    def _record(self, group: Sequence[Incoming]) -> list[RecordAnswer]:
         answers = self._registry.record(group)
         self.refresh()
         return answers
@@ -372,13 +358,28 @@ class DeviceDesk:
         if self._identities is not None:
             self._gateways = await asyncio.to_thread(self._identities.gateways)
 
+    def _told_of(self, loop: asyncio.AbstractEventLoop, change: str) -> None:
+        """Another process may have changed something; called in the watch's thread."""
+        if not change.isdigit() or int(change) > self._change[0]:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self._notice.set)
+
+    async def _look_when_told(self) -> None:
+        while True:
+            await self._notice.wait()
+            self._notice.clear()
+            await self._tried(self._look)
+
     async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await work()
-            except SurefootError as error:
-                _log.error("device desk: %s", error)
+            await self._tried(work)
+
+    async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except SurefootError as error:
+            _log.error("device desk: %s", error)
 
 
 def _is_of(seat: Seat | None, token: bytes) -> bool:

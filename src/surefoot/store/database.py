@@ -14,7 +14,7 @@ Does not: know what the tables mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import resources
@@ -65,6 +65,13 @@ class Database(Protocol):
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Hold a name against every other thread and process."""
+
+    def watch(self, channel: str, told: Callable[[str], None]) -> Callable[[], None]:
+        """Call `told`, from another thread, soon after a process committed something announced.
+
+        With the announcement's text, or "" for "look at everything", as after a lost connection.
+        What is returned ends that. A notice may come twice or be lost: look now and then anyway.
+        """
 
     def scrub(self, table: str) -> None:
         """Make deleted rows of a table unreadable in the files; backups and copies are not ours.

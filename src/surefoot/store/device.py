@@ -207,6 +207,10 @@ class DeviceRegistry:
             rows = session.rows("device.changed", change=since, number=number, limit=limit)
         return [_desk_row(row) for row in rows]
 
+    def watch(self, told: Callable[[str], None]) -> Callable[[], None]:
+        """Hear of changes that any process commits, by number; see `Database.watch`."""
+        return self._database.watch("device_change", told)
+
     def newest_change(self) -> int:
         """The change number of the newest change."""
         with self._database.read() as session:

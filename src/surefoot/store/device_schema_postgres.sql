@@ -145,3 +145,13 @@ CREATE TABLE IF NOT EXISTS device_gateways (
     environment  TEXT PRIMARY KEY,
     token_hash   BYTEA NOT NULL
 );
+
+-- Every change of a device is announced with its number, when it is committed.
+CREATE OR REPLACE FUNCTION device_change_told() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('device_change', NEW.value::text);
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS device_change_told ON device_numbers;
+CREATE TRIGGER device_change_told AFTER UPDATE ON device_numbers
+    FOR EACH ROW WHEN (NEW.name = 'change') EXECUTE FUNCTION device_change_told();

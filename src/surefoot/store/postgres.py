@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 import psycopg
@@ -20,6 +21,7 @@ from psycopg import errors
 from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
 from surefoot.store.database import Row, Value, schema, statement, statement_of_many
 from surefoot.store.postgres_pool import Pool
+from surefoot.store.postgres_watch import APPLICATION, Watch
 
 _RIGHTS = (errors.UndefinedTable, errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
 _SCHEMA_LOCK = 0x5AFEF007
@@ -150,6 +152,11 @@ class PostgresDatabase:
                 yield
             finally:
                 _give_up(connection, number)
+
+    def watch(self, channel: str, told: Callable[[str], None]) -> Callable[[], None]:
+        """Call `told` for what any process committed; what is returned ends that."""
+        connect = partial(self._pool.connect, application_name=APPLICATION)
+        return Watch(connect, channel, told).stop
 
     def scrub(self, table: str) -> None:
         """Rewrite the table, so that dead rows leave its file; the server's own log is its owner's.

@@ -12,6 +12,7 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -79,16 +80,24 @@ class Pool:
             if _is_quiet(found):
                 return found
             self._drop(found)
-        made = psycopg.connect(
-            **self._parameters,  # type: ignore[arg-type]
+        made = self.connect()
+        with self._guard:
+            self._all.add(made)
+        return made
+
+    def connect(self, **also: Any) -> psycopg.Connection:
+        """A connection that is not lent: its caller closes it."""
+        given: dict[str, Any] = {**self._parameters, **also}
+        return psycopg.connect(
+            **given,
             options=self._options,
             autocommit=True,
             connect_timeout=_TIMEOUT_SECONDS,
             prepare_threshold=3,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
         )
-        with self._guard:
-            self._all.add(made)
-        return made
 
     def _give_back(self, connection: psycopg.Connection) -> None:
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:

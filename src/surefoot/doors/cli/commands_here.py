@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from surefoot.doors.cli.tree import Command, Word
 
+_DEVICES = Word("--devices", "address for devices", default="127.0.0.1:8421", shown_as="HOST:PORT")
+_LOG_LEVEL = Word(
+    "--log-level",
+    "how much to log",
+    default="warning",
+    choices=("debug", "info", "warning", "error"),
+)
 _DATA = Word("--data", "the installation's data folder", shown_as="FOLDER")
 
 HERE = (
@@ -67,19 +74,18 @@ HERE = (
                 default="127.0.0.1:8420",
                 shown_as="HOST:PORT",
             ),
-            Word(
-                "--devices", "address for devices", default="127.0.0.1:8421", shown_as="HOST:PORT"
-            ),
+            _DEVICES,
             Word("--socket", "path of the Unix socket, else in the data folder", shown_as="PATH"),
             Word("--behind-tls", "browsers reach it over TLS, through a proxy", flag=True),
-            Word(
-                "--log-level",
-                "how much to log",
-                default="warning",
-                choices=("debug", "info", "warning", "error"),
-            ),
+            _LOG_LEVEL,
         ),
         "server:run",
+    ),
+    Command(
+        "server door",
+        "run one more device door of an installation on PostgreSQL until SIGTERM",
+        (_DATA, _DEVICES, _LOG_LEVEL),
+        "server:door",
     ),
     Command(
         "journal fsck",

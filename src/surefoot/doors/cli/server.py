@@ -1,4 +1,4 @@
-"""`server run`: serve an installation until a signal; say the addresses once, when they answer."""
+"""`server run`, `server door`: serve until a signal; say the addresses once, when they answer."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def run(options: argparse.Namespace) -> None:
         secure=options.behind_tls,
         on_ready=ready,
     )
+
+
+def door(options: argparse.Namespace) -> None:
+    """Answer devices alone, until SIGTERM or SIGINT."""
+    serve.log_to_standard_error(options.log_level)
+
+    def ready(address: str) -> None:
+        if options.output == "json":
+            print(json.dumps({"devices": address}), flush=True)
+            return
+        show.line(f"surefoot serves devices {address}")
+        show.flush()
+
+    compose.load("door").run(compose.data_folder(options.data), options.devices, ready)
