@@ -95,7 +95,7 @@ def draft_of(
                 threshold=min(FOUNDERS_MIN, len(signers)),
                 signers=signers,
                 logs=_anchored(_logs(keys, before, first_ms), before, folder),
-                witnesses=_witnesses(before, policy, first_ms),
+                witnesses=_witnesses(before, policy, log, first_ms),
                 quorum=_quorum(policy),
                 auditors=_auditors(before, auditors),
                 release_keys=_release_keys(before, builder, first_ms),
@@ -146,20 +146,21 @@ def _anchored(logs: tuple[LogKey, ...], before: Root | None, folder: Path) -> tu
 
 
 def _witnesses(
-    before: Root | None, policy: TrustPolicy, first_ms: int
+    before: Root | None, policy: TrustPolicy, log: Log[World], first_ms: int
 ) -> tuple[CosignerEntry, ...]:
-    """Those of the policy, from when the root before first named them."""
+    """Those of the policy, from their first kept cosignature on, so that proofs over the trees that
+    they signed before anybody named them hold; or else from when the root before named them."""
     now_ms = SystemClock().now_ms()
     known = {entry.vkey: entry.from_ms for entry in (before.witnesses if before else ())}
-    return tuple(
-        CosignerEntry(
-            name=name,
-            vkey=witness.key.text(),
-            url=witness.url,
-            from_ms=known.get(witness.key.text(), now_ms if before else first_ms),
-        )
-        for name, witness in policy.witnesses.items()
-    )
+    found = []
+    for name, witness in policy.witnesses.items():
+        vkey = witness.key.text()
+        begun_ms = known.get(vkey, now_ms if before else first_ms)
+        first_s = log.first_cosigned_s(vkey)
+        if first_s is not None:
+            begun_ms = min(begun_ms, first_s * 1000)
+        found.append(CosignerEntry(name=name, vkey=vkey, url=witness.url, from_ms=begun_ms))
+    return tuple(found)
 
 
 def _quorum(policy: TrustPolicy) -> str:

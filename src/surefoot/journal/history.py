@@ -96,6 +96,10 @@ class History:
             return ""
         return with_lines(str(row[1]), CosignatureRows(self._database).lines(size))
 
+    def first_cosigned_s(self, key: str) -> int | None:
+        """When the cosigner of this key first signed a checkpoint kept here, in POSIX seconds."""
+        return CosignatureRows(self._database).first_s(key)
+
     def size_at(self, time_ms: int, size: int) -> int:
         """How many of the first `size` leaves are not later than this time, seals included."""
         with self._database.read() as session:

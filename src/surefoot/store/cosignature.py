@@ -31,3 +31,9 @@ class CosignatureRows:
         with self._database.read() as session:
             row = session.row("cosignature.newest", key=key)
         return None if row is None else (int(row[0]), int(row[1]))
+
+    def first_s(self, key: str) -> int | None:
+        """The earliest time (seconds) of a line of a key, None before its first."""
+        with self._database.read() as session:
+            row = session.row("cosignature.first", key=key)
+        return None if row is None or row[0] is None else int(row[0])

@@ -9,7 +9,7 @@ Source: docs/formats/proof.md, docs/formats/root.md, c2sp.org/tlog-cosignature.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -100,12 +100,11 @@ def backing(signed: Signed, trust: Trust, seal_ms: int, now_ms: int | None) -> B
     anchors = [log.anchor for log in trust.logs if log.anchor and log.ended != "compromised"]
     policy = trust.policy()
     if not policy.satisfied({found.key for _, found in witnesses}):
-        names = ", ".join(sorted({name for name, _ in witnesses})) or "none"
         raise NotProved(
             "proof.quorum.missing",
             signed.subject,
             f"witnesses that make the quorum {policy.quorum} of root version {trust.version}",
-            names,
+            ", ".join([*_names(witnesses), *_uncounted(signed, trust.witnesses)]) or "none",
         )
     return Backing(
         checkpoint=signed.checkpoint,
@@ -144,6 +143,16 @@ def _counted(
     found = _cosigned(signed, by_key, now_ms)
     named = [(by_key[cosignature.key], cosignature) for cosignature in found]
     return [(entry.name, c) for entry, c in named if entry.counts_at(c.time_s)]
+
+
+def _uncounted(signed: Signed, entries: Sequence[CosignerEntry]) -> Iterator[str]:
+    """Cosignatures by these that are not of their time, in words."""
+    for entry in entries:
+        for found in cosignatures(signed.note, [CosignerKey.parse(entry.vkey)]):
+            if not entry.counts_at(found.time_s):
+                early = found.time_s * 1000 < entry.from_ms
+                said = "before it" if early else "when it no longer"
+                yield f"one by {entry.name}, {said} counted"
 
 
 def _cosigned(signed: Signed, keys: Iterable[str], now_ms: int | None) -> tuple[Cosignature, ...]:

@@ -11,6 +11,9 @@ SELECT key, time_s, line FROM cosignatures WHERE size = :size ORDER BY time_s, k
 -- name: newest
 SELECT size, time_s FROM cosignatures WHERE key = :key ORDER BY size DESC LIMIT 1
 
+-- name: first
+SELECT MIN(time_s) FROM cosignatures WHERE key = :key
+
 -- name: sizes_upto
 SELECT DISTINCT size FROM cosignatures WHERE size <= :size ORDER BY size DESC LIMIT :limit
 
