@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Read a whole export of a Surefoot journal and compute everything again, trusting nobody.
 
-    python surefoot_replay.py DIR --log-key VKEY
+    python surefoot_replay.py DIR --root root.json          (newer roots after it)
+    python surefoot_replay.py DIR --log-key VKEY            or a file with it
 
 It needs surefoot_verify.py beside it, and nothing else of Surefoot. Every leaf of the export (C2SP
 tlog-tiles; of them the entries and states) is read; the tree, the heads map at each seal, every
-chain and every state's digest are computed anew and compared with the signed checkpoint. Exit
+chain and every state's digest are computed anew and compared with the signed checkpoint. With a
+root, a key of the log counts for its time, and the last trusted tree of a stolen one is there. Exit
 status: 0 all is as it should be, 5 not, 2 wrong usage.
 """
 
@@ -27,12 +29,14 @@ from surefoot_verify import (
     Leaf,
     Note,
     NotShown,
+    Root,
     leaf_hash,
     map_leaf,
     need,
     node_hash,
     parse_leaf,
     shown_time,
+    trust_of,
 )
 
 TILE = 256
@@ -62,11 +66,12 @@ class Tree:
         return found
 
 
-def verify_export(folder: Path, pinned: str) -> dict[str, Any]:
+def verify_export(folder: Path, pinned: Root | str) -> dict[str, Any]:
     """Read a whole export and compute everything again. Raises `NotShown`."""
-    key = Key(pinned)
     note = Note(read_file(folder / "checkpoint", 64 * 1024).decode("utf-8", "replace"))
-    need(bool(key.times(note)), "the log's key did not sign")
+    keys = [log["vkey"] for log in pinned.logs] if isinstance(pinned, Root) else [pinned]
+    need(any(Key(key).times(note) for key in keys), "no key of the log signed")
+    trees = trusted_trees(pinned, note.size)
     tree, states, clock, last = Tree(), set[str](), 0, ""
     heads: dict[str, dict[str, Any]] = {}
     for index, raw in enumerate(leaves_of(folder, note.size)):
@@ -82,10 +87,23 @@ def verify_export(folder: Path, pinned: str) -> dict[str, Any]:
             raise NotShown(f"leaf {index}: {error}") from None
         clock, last = leaf["time"], leaf["kind"]
         tree.add(leaf["hash"])
+        last_root = trees.get(tree.size, "")
+        need(
+            last_root in ("", tree.root().hex()), "the last trusted tree of a stolen key is another"
+        )
     need(tree.root() == note.root, "the leaves have another root than the signed checkpoint")
     need(last == "seal", "the last leaf is no seal")
-    counts = {"size": note.size, "streams": len(heads), "states": len(states)}
-    return {"origin": key.name, "root": note.root.hex(), "until": shown_time(clock), **counts}
+    key = pinned.log_key(note, clock)["log_key"] if isinstance(pinned, Root) else pinned
+    counts = {"size": note.size, "streams": len(heads), "states": len(states), "key": key}
+    return {"origin": note.origin, "root": note.root.hex(), "until": shown_time(clock), **counts}
+
+
+def trusted_trees(pinned: Root | str, size: int) -> dict[int, str]:
+    """The root of each last trusted tree of a stolen key, by its size; none is larger than this."""
+    logs = pinned.logs if isinstance(pinned, Root) else []
+    stolen = [log for log in logs if log["ended"] == "compromised"]
+    need(all(log["last_size"] <= size for log in stolen), "a last trusted tree is larger")
+    return {log["last_size"]: log["last_root"] for log in stolen}
 
 
 def add_entry(leaf: Leaf, index: int, heads: dict[str, dict[str, Any]]) -> None:
@@ -145,11 +163,15 @@ def main() -> int:
     """See the top of the file."""
     parser = argparse.ArgumentParser(description="Read a whole export of a Surefoot journal.")
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--log-key", metavar="VKEY", required=True, help="the key you pinned")
+    pinned = parser.add_mutually_exclusive_group(required=True)
+    pinned.add_argument("--log-key", metavar="VKEY", help="the key you pinned, or its file")
+    pinned.add_argument("--root", action="append", type=Path, metavar="FILE", help="a root.json")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     options = parser.parse_args()
     try:
-        shown = verify_export(options.folder, options.log_key)
+        trust = trust_of(options.log_key, options.root)
+        assert trust is not None
+        shown = verify_export(options.folder, trust)
     except FAULTS as error:
         shown = {"error": f"{type(error).__name__}: {error}"}
     lines = [f"{name:<10} {value!r}" for name, value in shown.items()]

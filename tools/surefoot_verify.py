@@ -2,7 +2,7 @@
 """Verify proofs of a Surefoot journal, with nothing of Surefoot: one file, to be read.
 
     python surefoot_verify.py BUNDLE... --root root.json
-    python surefoot_verify.py BUNDLE... --log-key VKEY          without witnesses and auditors
+    python surefoot_verify.py BUNDLE... --log-key KEY     (text or file) no witnesses, no auditors
 
 Needs Python 3.11 and `cryptography`; opens no connection, writes no file. Exit status: 0 shown, 5
 not shown, 3 shown under a key that you did not pin (the bundle's own), 2 wrong usage. Of several
@@ -40,8 +40,7 @@ ROOT_TYPE, SIDES = "application/vnd.surefoot.root+json", ("before", "after")
 Leaf = dict[str, Any]
 Roots = tuple[bytes, bytes]
 ENTRY = "v kind stream n time actor request body state state_schema evidence reason"
-ROOT = "installation logs signers threshold v version"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ROOT, EPOCH = "installation logs signers threshold v version", datetime(1970, 1, 1, tzinfo=UTC)
 BAD_VALUES = (TypeError, ValueError)
 FAULTS = (InvalidSignature, AttributeError, LookupError, OSError, RecursionError, *BAD_VALUES)
 
@@ -95,8 +94,7 @@ def time_ms(value: Any) -> int:
 
 
 def shown_time(ms: int) -> str:
-    moment = EPOCH + timedelta(milliseconds=ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def from_base64(value: Any) -> bytes:
@@ -180,14 +178,13 @@ class Key:
         content = from_base64(encoded)
         self.kind = content[0] if content else 0
         need(KEY_NAME.fullmatch(self.name) is not None, "the key's name is of another form")
-        length = 1313 if self.kind == 6 else 33
+        length, make = (1313, MLDSA44PublicKey) if self.kind == 6 else (33, Ed25519PublicKey)
         need(self.kind in kinds and len(content) == length, "the key is of another type")
         self.id = hashlib.sha256(self.name.encode() + b"\n" + content).digest()[:4]
         need(hashed == self.id.hex(), "the key's hash differs from the key")
         need(int.from_bytes(content[1:], "little") % 2**255 not in SMALL, "a key of small order")
-        make = MLDSA44PublicKey if self.kind == 6 else Ed25519PublicKey
-        self.written, self.public = written, make.from_public_bytes(content[1:])
-        self.raw = content[1:]
+        self.written, self.raw = written, content[1:]
+        self.public = make.from_public_bytes(self.raw)
 
     def times(self, note: Note) -> list[int]:
         """The second of each signature by this key (of a log: 0); a bad one ends all."""
@@ -409,12 +406,11 @@ def verify_bundle(content: bytes, trust: Root | str | None, now: int) -> dict[st
     need(bundle["format"] == "surefoot-proof/1", "a bundle of another format")
     stream, _ = text(bundle["stream"], STREAM, 200), text(bundle["tool"], None, 100)
     written = text(members(bundle["keys"], "log")["log"], None, 400)
-    pinned = [log["vkey"] for log in trust.logs] if isinstance(trust, Root) else [trust or written]
-    need(written in pinned, f"the bundle is signed by another key: {written}")
+    logs = [log["vkey"] for log in trust.logs] if isinstance(trust, Root) else [trust]
+    need(trust is None or written in logs, f"the bundle is signed by another key: {written}")
     by = trust if isinstance(trust, Root) else Key(written)
     ends = {name: end_of(bundle[name], stream, by, now) for name in SIDES if name in bundle}
-    start = time_ms(bundle["from" if never else "at"])
-    until = time_ms(bundle["until" if never else "at"])
+    start, until = (time_ms(bundle[n]) for n in (("from", "until") if never else ("at", "at")))
     check_ends(start, until, ends, bundle)
     chain = chain_of(bundle["chain"], stream, ends)
     then = [entry for entry in chain if entry["time"] <= until]
@@ -472,8 +468,7 @@ def check_ends(start: int, until: int, ends: dict[str, Any], bundle: dict[str, A
     inside = (not before or before["ms"] <= start) and (not after or until < after["ms"])
     need(inside, "the time does not lie between the two checkpoints")
     if after is None:
-        need("release" not in bundle and before is not None, "nothing after the time is shown")
-        need(ends["before"]["ms"] == until, "nothing after that seal is shown")
+        need("release" not in bundle and ends["before"]["ms"] == until, "nothing later is shown")
     need(("consistency" in bundle) == (len(ends) == 2), "a consistency proof too many, or none")
     if before is not None and after is not None:
         proof, old, new = proof_of(bundle["consistency"]), before["size"], after["size"]
@@ -485,8 +480,8 @@ def check_ends(start: int, until: int, ends: dict[str, Any], bundle: dict[str, A
         need(not alone or (backing is not last and last["whole"]), "a stolen key alone signed it")
     if after is not None and last["witnessed_s"]:
         need(last["witnessed_s"] * 1000 > until, "the witnesses signed the later tree too early")
-        first = before["backing"]["witnessed_s"] if before else 0
-        need(first * 1000 <= start, "the witnesses had not signed the earlier tree by then")
+        late = before is not None and before["backing"]["witnessed_s"] * 1000 > start
+        need(not late, "the witnesses had not signed the earlier tree by then")
 
 
 def chain_of(value: Any, stream: str, ends: dict[str, Any]) -> list[Leaf]:
@@ -544,11 +539,9 @@ def evidence_of(given: Any, end: dict[str, Any]) -> int:
 
 def named_in(states: list[Any]) -> set[str]:
     """The releases that environments' states name, as their own and as that of a component."""
-    named = set()
-    for state in states:
-        parts = [part["release"] for part in state.get("components", {}).values()]
-        named |= {text(release, None, 1000) for release in [state.get("release", ""), *parts]}
-    return named
+    found = [state.get("release", "") for state in states]
+    found += [part["release"] for state in states for part in state.get("components", {}).values()]
+    return {text(release, None, 1000) for release in found}
 
 
 # -- 8. What is printed ---------------------------------------------------------------------------
@@ -572,21 +565,28 @@ def page(path: Path, shown: dict[str, Any]) -> str:
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
 
 
+def trust_of(written: str | None, files: list[Path] | None) -> Root | str | None:
+    """What was pinned: a key (its text, or a file with it), roots that follow, or nothing."""
+    if written and Path(written).is_file():
+        return (Path(written).read_text().split() or [""])[0]
+    roots = [Root(file.read_bytes()) for file in files or []]
+    for place, newer in enumerate(roots[1:]):
+        roots[place].follow(newer)
+    return roots[-1] if roots else written
+
+
 def main() -> int:
     """See the top of the file."""
     parser = argparse.ArgumentParser(description="Verify proofs of a Surefoot journal.")
     parser.add_argument("files", nargs="+", type=Path, metavar="BUNDLE")
     pinned = parser.add_mutually_exclusive_group()
-    pinned.add_argument("--log-key", metavar="VKEY", help="the log's key that you pinned")
+    pinned.add_argument("--log-key", metavar="VKEY", help="the log's key, or its file")
     pinned.add_argument("--root", action="append", type=Path, metavar="FILE", help="a root.json")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each")
     options, status = parser.parse_args(), 0
     for path in options.files:
         try:
-            trust = options.log_key
-            for file in options.root or []:
-                root = Root(file.read_bytes())
-                trust = trust.follow(root) if trust else root
+            trust = trust_of(options.log_key, options.root)
             shown = verify_bundle(path.read_bytes(), trust, int(time.time()))
             status = max(status, 0 if shown["pinned"] else 3)
         except FAULTS as error:

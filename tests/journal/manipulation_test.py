@@ -15,16 +15,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from surefoot.doors.cli.journal import key_of
 from surefoot.journal.tiles import export
 from surefoot.journal.verify import verify_export
 from surefoot.testing.manipulations import Case
 from surefoot.testing.manipulations_page import CASES, found_by_proof, page
 from surefoot.testing.proof_scene import ANN, BOB, CID, RELEASES, VKEY, Scene, moment
-from surefoot.testing.root_scene import FIRST, NOW_MS, SECOND, RootScene, sealed
+from surefoot.testing.root_scene import FIRST, NOW_MS, SECOND, RootScene, sealed, stolen
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import text_of_time
@@ -352,6 +354,47 @@ def test_both_verify_an_honest_export(scene: Scene, tmp_path: Path) -> None:
     shown = json.loads(done.stdout)
     assert (shown["size"], shown["root"]) == (report.size, report.root)
     assert (shown["streams"], shown["states"]) == (report.streams, report.states)
+
+
+def test_the_pins_of_the_files_are_read_alike(scene: RootScene, tmp_path: Path) -> None:
+    folder, key, empty = exported(scene, tmp_path / "export"), tmp_path / "key", tmp_path / "empty"
+    key.write_text(f"\n{VKEY}\na comment\n")
+    empty.write_text("\n")
+    root, bundle = tmp_path / "root.json", tmp_path / "bundle.json"
+    root.write_bytes(sealed(FIRST))
+    bundle.write_bytes(scene.bundles["witnessed"])
+    for words, status in (
+        (["--log-key", str(key)], 0),
+        (["--log-key", VKEY], 0),
+        (["--root", str(root)], 0),
+        (["--root", str(root), "--root", str(root)], 5),
+        (["--log-key", str(empty)], 5),
+        (["--log-key", ""], 5),
+        (["--log-key", "absent.vkey"], 5),
+        (["--root", str(bundle)], 5),
+        (["--root", str(root), "--log-key", VKEY], 2),
+    ):
+        assert run_file(str(bundle), *words).returncode == status, words
+        assert run_file(str(folder), *words, file=REPLAY_FILE).returncode == status, words
+    assert key_of(str(key)) == VKEY and key_of(str(empty)) == ""
+
+
+def test_a_whole_export_is_held_to_the_roots_keys(scene: RootScene, tmp_path: Path) -> None:
+    folder = exported(scene, tmp_path / "export")
+    bundle = json.loads(scene.bundles["witnessed"])
+    early = msgspec.structs.replace(
+        FIRST, logs=(msgspec.structs.replace(FIRST.logs[0], from_ms=NOW_MS),)
+    )
+    other = msgspec.structs.replace(stolen(bundle).logs[0], last_root="0" * 64)
+    forked = msgspec.structs.replace(FIRST, logs=(other, *stolen(bundle).logs[1:]))
+    for root, ok in ((FIRST, True), (early, False), (stolen(bundle), False), (forked, False)):
+        assert verify_export(folder, root).ok == ok
+        try:
+            shown = REPLAY.verify_export(folder, SINGLE.Root(sealed(root)))
+        except SINGLE.NotShown:
+            assert not ok
+        else:
+            assert ok and shown["key"] == VKEY
 
 
 @pytest.mark.parametrize("manipulate", EXPORTS, ids=lambda f: f.__name__)

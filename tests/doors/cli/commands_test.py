@@ -14,7 +14,7 @@ from surefoot.compose import folder as _registers  # noqa: F401  every operation
 from surefoot.core.errors import Refused
 from surefoot.doors.cli import main, settings, show
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
-from surefoot.doors.cli.tree import parser_for
+from surefoot.doors.cli.tree import parser_for, settle
 
 BY_WORDS = {command.words: command for command in COMMANDS}
 MADE_OF_OTHERS = {"release register"}
@@ -77,6 +77,45 @@ def test_common_options_stand_before_or_after() -> None:
     before = parser.parse_args(["-o", "json", "--key", "k", "person", "list"])
     after = parser.parse_args(["person", "list", "-o", "json", "--key", "k"])
     assert (before.output, before.key) == (after.output, after.key) == ("json", "k")
+
+
+@pytest.mark.parametrize(
+    ("typed", "prove", "output"),
+    [
+        ("environment show a --prove x.json", "x.json", "text"),
+        ("environment show a --prove x.json -o json", "x.json", "json"),
+        ("environment show a --prove -o x.json", "x.json", "text"),
+        ("release never 1.0.0 a -o x.json --prove", "x.json", "text"),
+        ("device show a d --prove --output x.json", "x.json", "text"),
+        ("-o x.json environment show a --prove", "x.json", "text"),
+        ("environment show a", "", "text"),
+    ],
+)
+def test_a_proofs_file_may_be_named_by_o(typed: str, prove: str, output: str) -> None:
+    parser = parser_for(COMMANDS, NOUNS, None)
+    options = parser.parse_args(typed.split())
+    settle(parser, options)
+    assert (options.prove, options.output) == (prove, output)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("environment show a --prove", "name the file"),
+        ("environment show a --prove -o json", "name the file"),
+        ("environment show a -o x.json", "unknown 'x.json'; choose from text, json"),
+        ("environment show a --prove y.json -o x.json", "unknown 'x.json'"),
+        ("person list -o xml", "unknown 'xml'"),
+        ("person list -o", "expected one argument"),
+    ],
+)
+def test_a_form_of_output_that_is_none_is_refused(
+    capsys: pytest.CaptureFixture[str], typed: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(typed.split())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_typing_mistake_is_met_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, REASON, command, question
+from surefoot.doors.cli.commands_words import AT, BEFORE, LIMIT, PROVE, REASON, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 _NAME = Word("name", "name of the environment")
@@ -16,7 +16,7 @@ _SHOWN = (
         (
             _NAME,
             AT,
-            Word("--prove", "write a proof for a stranger to this new file", shown_as="FILE"),
+            PROVE,
             _EVIDENCE,
         ),
         "proof:show_environment",
@@ -173,7 +173,7 @@ _DEVICES = (
             _NAME,
             Word("id", "the device's identifier"),
             AT,
-            Word("--prove", "write a proof for a stranger to this new file", shown_as="FILE"),
+            PROVE,
         ),
         "device_proof:show_device",
         "GET",

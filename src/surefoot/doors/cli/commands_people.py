@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.doors.cli.commands_words import AT, LIMIT, REASON, command, question
+from surefoot.doors.cli.commands_words import AT, LIMIT, PROVE, REASON, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 PEOPLE = (
@@ -100,7 +100,7 @@ RELEASES = (
             Word("name", "name of the environment"),
             Word("--from", "the first moment, like 2026-11-17T10:00Z", shown_as="TIME"),
             Word("--until", "the last moment, else up to now", shown_as="TIME"),
-            Word("--prove", "the proof's file; it must not exist", shown_as="FILE"),
+            PROVE,
         ),
         "proof:never",
         "GET",

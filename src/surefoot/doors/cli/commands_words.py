@@ -8,6 +8,12 @@ AT = Word("--at", "as it was then, like 2026-11-17T10:00Z", shown_as="TIME")
 LIMIT = Word("--limit", "at most so many rows", int, 50)
 BEFORE = Word("--before", "rows before this number", int, None)
 REASON = Word("--reason", "why, in your words; kept where they can be erased", shown_as="TEXT")
+PROVE = Word(
+    "--prove",
+    "write a proof for a stranger to this new file; `--prove -o FILE` is the same",
+    shown_as="FILE",
+    optional=True,
+)
 NUMBER = Word("number", "number of the deployment", int)
 
 

@@ -63,7 +63,7 @@ def _verify_folder(options: argparse.Namespace) -> dict[str, Any]:
 def key_of(text: str) -> str:
     """The key itself, or the first line of a file that holds it."""
     if Path(text).is_file():
-        return files.read(Path(text)).decode("utf-8", "replace").strip().splitlines()[0]
+        return (files.read(Path(text)).decode("utf-8", "replace").split() or [""])[0]
     return text
 
 

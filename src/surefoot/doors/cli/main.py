@@ -19,7 +19,7 @@ from collections.abc import Callable
 from surefoot import __version__
 from surefoot.core.errors import SurefootError, render
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
-from surefoot.doors.cli.tree import USAGE_STATUS, parser_for
+from surefoot.doors.cli.tree import USAGE_STATUS, parser_for, settle
 
 _FAULT_STATUS = 70
 _INTERRUPTED_STATUS = 130
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     typed = sys.argv[1:] if arguments is None else arguments
     parser = parser_for(COMMANDS, NOUNS, typed)
     options = parser.parse_args(typed)
+    settle(parser, options)
     if options.show_version:
         print(__version__)
         return 0

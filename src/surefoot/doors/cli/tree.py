@@ -14,6 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 USAGE_STATUS = 2
+OUTPUTS = ("text", "json")
+# What an option with `optional` holds when it was typed without a value.
+NAMED_BY_OUTPUT = "-o"
 # Longer than that, a list of choices makes the line of usage too wide.
 _LISTED_CHARACTERS_MAX = 40
 
@@ -144,6 +147,7 @@ def _add(parser: Parser, word: Word) -> None:
             given["metavar"] = word.shown_as or listed
     if word.name.startswith("--"):
         given |= {"action": "append"} if word.many else {"default": word.default}
+        given |= {"nargs": "?", "const": NAMED_BY_OUTPUT} if word.optional else {}
         parser.add_argument(word.name, **given)
         return
     if word.many:
@@ -161,7 +165,6 @@ def _add_common(parser: Parser, *, root: bool) -> None:
     group.add_argument(
         "-o",
         "--output",
-        choices=("text", "json"),
         default=default("text"),
         metavar="FORMAT",
         help="text or json",
@@ -178,6 +181,18 @@ def _add_common(parser: Parser, *, root: bool) -> None:
         metavar="FILE",
         help="OpenSSH private key, or the .pub of one in ssh-agent; else SUREFOOT_KEY",
     )
+
+
+def settle(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """`--prove -o FILE` is `--prove FILE`; any other value of -o is a form of output."""
+    unnamed = getattr(options, "prove", None) == NAMED_BY_OUTPUT
+    if options.output in OUTPUTS:
+        if unnamed:
+            parser.error("argument --prove: name the file: --prove FILE, or --prove -o FILE")
+    elif unnamed and options.output:
+        options.prove, options.output = options.output, "text"
+    else:
+        parser.error(f"argument -o/--output: unknown '{options.output}'; choose from text, json")
 
 
 def _suggested(message: str) -> str:
