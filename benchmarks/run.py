@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ORDER = ("journal", "proof", "engine", "device_door", "keeper", "cli")
+ORDER = ("journal", "proof", "engine", "device_door", "download", "keeper", "cli")
 
 
 def main(names: list[str]) -> int:

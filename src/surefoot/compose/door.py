@@ -75,7 +75,7 @@ def run(folder: Path, devices: str, on_ready: Callable[[str], None]) -> None:
         desk = desk_of(folder, settings, registry, identities, FileBlobs(folder / "blobs"))
         bound, address = bind_tcp(devices)
         flood = Flood()
-        app = device_app(desk, lifespan=_lifespan(desk), flood=flood)
+        app = device_app(desk, lifespan=_lifespan(desk), flood=flood, accel=settings.device_accel)
         door = Listener("devices", app, bound, address, fast_protocol(desk, flood), "on")
         serve((door,), lambda: on_ready(address))
     finally:

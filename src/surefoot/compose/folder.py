@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     free_bytes_min: int = 64 * 1024 * 1024
     anchors: bool = False
+    device_accel: str = ""
 
 
 class FounderKey(msgspec.Struct, frozen=True, kw_only=True):

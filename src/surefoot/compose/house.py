@@ -69,7 +69,12 @@ class House:
             secure=secure,
         )
         flood = Flood()
-        self.devices = device_app(installation.desk, lifespan=self._desk_lives, flood=flood)
+        self.devices = device_app(
+            installation.desk,
+            lifespan=self._desk_lives,
+            flood=flood,
+            accel=installation.settings.device_accel,
+        )
         self.device_protocol = fast_protocol(installation.desk, flood)
 
     def person_of_key(self, fingerprint: str) -> tuple[str, str] | None:

@@ -3,8 +3,8 @@
 Keeps: a poll never writes a row ("last seen" is flushed in batches); a report is durable before
 it is answered, and reports that arrive together share one transaction; what another thread or
 process assigned is seen at the next refresh, by change number; nothing is offered without the proof
-of its claim (`engine.device_authority`). Does not: decide what a report
-means (`core.device`) or speak HTTP. Loop-bound: call everything from one event loop.
+of its claim (`engine.device_authority`), or before its image is there and checked. Does not: decide
+what a report means (`core.device`) or speak HTTP. Loop-bound: call everything from one event loop.
 A crash loses at most the last-seen times of one second.
 """
 
@@ -28,6 +28,7 @@ from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
 from surefoot.core.profile import profile_of, withheld
 from surefoot.core.target import Blobs
 from surefoot.engine.device_group import GroupCommit
+from surefoot.engine.device_images import DeviceImages
 from surefoot.engine.device_seat import Seat, seat_of
 from surefoot.store.device import (
     AttributesPut,
@@ -65,7 +66,8 @@ class DeviceDesk:
         flush_seconds: float = 1.0,
     ) -> None:
         self._registry = registry
-        self._blobs = blobs
+        self._images = DeviceImages(blobs, now_ms)
+        self._without: dict[int, DeskRow] = {}
         self._now_ms = now_ms
         self._may_offer = may_offer
         self._identities = identities
@@ -77,7 +79,6 @@ class DeviceDesk:
         self._change = (0, 0)
         self._refreshing = threading.Lock()
         self._seen: dict[int, int] = {}
-        self._paths: dict[str, str] = {}
         self._files: dict[str, str] = {}
         self._group = GroupCommit(self._record)
         self._notice = asyncio.Event()
@@ -118,10 +119,13 @@ class DeviceDesk:
                     self._take_seat(row)
                     self._change = (row.change, row.number)
                 if len(rows) < _REFRESH_ROWS:
-                    return
+                    break
+            for row in [r for r in self._without.values() if self._images.ready(r.firmware)]:
+                self._take_seat(row)
 
     def _take_seat(self, row: DeskRow) -> None:
         seats = self._seats.setdefault(row.environment.casefold(), {})
+        self._without.pop(row.number, None)
         if row.removed:
             found = seats.get(row.device)
             if found is not None and found.number == row.number:
@@ -129,6 +133,9 @@ class DeviceDesk:
             return
         seconds = self._sleep_seconds(row.environment)
         proved = row.state in OPEN and (row.cancelling or self._may_offer(row))
+        if proved and not row.cancelling and not self._images.ready(row.firmware):
+            self._without[row.number] = row
+            proved = False
         seats[row.device] = seat_of(row, seconds, fits=self._fits(row), proved=proved)
 
     def _fits(self, row: DeskRow) -> bool:
@@ -311,19 +318,19 @@ class DeviceDesk:
     async def image(
         self, environment: str, device: str, action: int, file: str, *, began: bool
     ) -> Image | None:
-        """The image of the device's open or last action, checked once in this process."""
+        """The image of the device's open or last action; None when it is not on this machine."""
         seat = self._must(environment, device)
         if action == 0 or not self._may_read(seat, action):
             return None
         offer = self._registry.offer(seat.number, action, 0)
         if offer is None or offer.firmware.file != file:
             return None
-        digest = offer.firmware.digest
-        if digest not in self._paths:
-            self._paths[digest] = str(await asyncio.to_thread(self._blobs.path, digest))
+        path = await asyncio.to_thread(self._images.path, offer.firmware.digest)
+        if not path:
+            return None
         if began and seat.ground.offered and offer.state in ("assigned", "offered"):
             await self._submit(seat, action, Fetched())
-        return Image(path=self._paths[digest], firmware=offer.firmware)
+        return Image(path=path, firmware=offer.firmware)
 
     def _must(self, environment: str, device: str) -> Seat:
         seat = self._seat(environment, device)

@@ -136,6 +136,7 @@ class DoorServer:
     def __init__(self, desk: DeviceDesk, **options: Any) -> None:
         body_seconds_max = options.pop("body_seconds_max", 10.0)
         flood = options.pop("flood", None) or Flood()
+        accel = options.pop("accel", "")
         options = {"proxy_headers": False, "server_header": False, **options}
         if options.pop("fast", True):
             options["http"] = fast_protocol(desk, flood)
@@ -146,7 +147,9 @@ class DoorServer:
             yield
             await desk.stop()
 
-        app = device_app(desk, lifespan=lifespan, body_seconds_max=body_seconds_max, flood=flood)
+        app = device_app(
+            desk, lifespan=lifespan, body_seconds_max=body_seconds_max, flood=flood, accel=accel
+        )
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options
         )

@@ -11,6 +11,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from surefoot.store.device import AttributesPut, Incoming
 from surefoot.store.device_rollouts import DeviceRollouts, Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 
@@ -67,6 +68,7 @@ class DoorClient:
     def assign(self, *, confirmation: bool = False) -> int:
         """A new action for all devices; its number, once the door speaks of it."""
         self.deployment += 1
+        self._step_back()
         wave = Wave(
             deployment=self.deployment,
             wave=0,
@@ -83,6 +85,14 @@ class DoorClient:
                 return newest
             time.sleep(0.02)
         raise AssertionError("the door never spoke of it")
+
+    def _step_back(self) -> None:
+        """Devices that show the version already would be left out: they show an older one again."""
+        older = AttributesPut(mode="merge", values={"sw_version": "1.0.0"})
+        shown = [d for d in self.house.registry.page(ENV) if d.runs == self.firmware.version]
+        self.house.registry.record(
+            [Incoming(environment=ENV, device=each.device, told=older) for each in shown]
+        )
 
     def state(self) -> tuple[str, int]:
         """State of the first device's action, and the newest change."""

@@ -11,19 +11,13 @@ import json
 from functools import lru_cache
 from urllib.parse import quote
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from surefoot.core.errors import SurefootError
-from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
+from surefoot.core.offer import AutoConfirm, Firmware, Offer, Poll
 from surefoot.doors import codes
 
 JSON_TYPE = "application/json"
-
-
-class ImageResponse(FileResponse):
-    """A download in pieces of 1 MiB: as fast as the disk, and bounded in memory."""
-
-    chunk_size = 1024 * 1024
 
 
 def json_bytes(document: object) -> bytes:
@@ -169,19 +163,6 @@ def artifact(root: str, action: int, firmware: Firmware) -> dict[str, object]:
 def cancel_document(action: int) -> dict[str, object]:
     """What to cancel: in this protocol both identifiers are the action's own."""
     return {"id": str(action), "cancelAction": {"stopId": str(action)}}
-
-
-def image_response(image: Image, *, if_match: str | None) -> Response:
-    """The image with ranges and a stable ETag; 412 when `if_match` names another."""
-    etag = f'"{image.firmware.sha1}"'
-    if if_match not in (None, "*") and etag not in [t.strip() for t in str(if_match).split(",")]:
-        return Response(status_code=412)
-    return ImageResponse(
-        image.path,
-        media_type="application/octet-stream",
-        filename=image.firmware.file,
-        headers={"etag": etag, "x-content-type-options": "nosniff"},
-    )
 
 
 def checksum_response(firmware: Firmware) -> Response:

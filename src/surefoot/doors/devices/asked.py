@@ -7,6 +7,7 @@ becomes part of a link. Does not: decide who may speak.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](
 _MESSAGES_MAX = 50
 _RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
 _RANGE_LENGTH_MAX = 2_000
+_RANGES_MAX = 100
 
 
 def root_of(request: Request) -> str:
@@ -51,20 +53,46 @@ def messages_of(request: Request) -> int:
     return min(int(text[:6]), _MESSAGES_MAX) if text.isascii() and text.isdecimal() else 0
 
 
-def check_range(text: str | None) -> None:
-    """Raises `Refused` for a Range header that is none: clients fail on a 200 to one they sent."""
+def ranges_of(text: str | None) -> list[tuple[str, str]]:
+    """The pairs of a Range header, as text; none without it.
+
+    Raises `Refused` for a header that is none: clients fail on a 200 to a range they asked for.
+    """
     if text is None:
-        return
+        return []
     parts = [_RANGE.fullmatch(part.strip()) for part in text.partition("=")[2].split(",")]
+    pairs = [(part[1], part[2]) for part in parts if part is not None]
     fine = text.startswith("bytes=") and len(text) <= _RANGE_LENGTH_MAX
-    if not fine or any(p is None or not (p[1] or p[2]) or _falls(p[1], p[2]) for p in parts):
+    fine = fine and len(pairs) == len(parts) <= _RANGES_MAX
+    if not fine or any(not (first or last) or _falls(first, last) for first, last in pairs):
         raise Refused(
             "device.range.input",
             "Range header",
-            expected="bytes=FROM-TO, with one of them or both, rising",
+            expected=f"bytes=FROM-TO, with one of them or both, rising; at most {_RANGES_MAX}",
             found=repr(text[:60]),
             remedy="ask for the whole file, or for a range of it",
         )
+    return pairs
+
+
+def spans_of(pairs: Sequence[tuple[str, str]], size: int) -> list[tuple[int, int]]:
+    """Where the ranges lie in a file of `size` bytes, end exclusive: rising, none touching another.
+
+    Empty when no range has a byte of it. Source: RFC 9110, 14.1.2 and 15.3.7.2.
+    """
+    found: list[tuple[int, int]] = []
+    for first, last in pairs:
+        start = int(first) if first else max(size - int(last), 0)
+        end = min(int(last) + 1, size) if first and last else size
+        if start < end:
+            found.append((start, end))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _falls(start: str, end: str) -> bool:

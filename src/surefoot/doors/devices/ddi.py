@@ -22,13 +22,13 @@ from starlette.routing import Route
 from surefoot.core.errors import Refused
 from surefoot.core.offer import Offer
 from surefoot.core.profile import recognise
-from surefoot.doors.devices import answers, bodies
+from surefoot.doors.devices import answers, bodies, download
 from surefoot.doors.devices.asked import (
     action_of,
-    check_range,
     ended,
     messages_of,
     no_action,
+    ranges_of,
     root_of,
 )
 from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
@@ -47,10 +47,14 @@ def device_app(
     lifespan: Lifespan | None = None,
     body_seconds_max: float = 10.0,
     flood: Flood | None = None,
+    accel: str = "",
 ) -> Starlette:
-    """The device door as an ASGI application; `lifespan` starts and stops the desk."""
+    """The device door as an ASGI application; `lifespan` starts and stops the desk.
+
+    `accel`: nginx in front sends the images, from this location; empty when the door does.
+    """
     refusals = Refusals()
-    door = DdiDoor(desk, refusals, flood or Flood(), body_seconds_max)
+    door = DdiDoor(desk, refusals, flood or Flood(), body_seconds_max=body_seconds_max, accel=accel)
     return Starlette(
         routes=_routes(door), lifespan=lifespan, exception_handlers=dict(refusals.handlers())
     )
@@ -81,9 +85,15 @@ class DdiDoor:
     """The endpoints; one instance serves all environments."""
 
     def __init__(
-        self, desk: DeviceDesk, refusals: Refusals, flood: Flood, body_seconds_max: float
+        self,
+        desk: DeviceDesk,
+        refusals: Refusals,
+        flood: Flood,
+        body_seconds_max: float,
+        accel: str,
     ) -> None:
         self._desk = desk
+        self._accel = accel
         self._refusals = refusals
         self._flood = flood
         self._body_seconds_max = body_seconds_max
@@ -214,14 +224,14 @@ class DdiDoor:
         tenant, device = await self._admitted(request)
         file, action = request.path_params["file"], action_of(request)
         plain = file.removesuffix(".MD5SUM")
-        check_range(request.headers.get("range"))
+        ranges = ranges_of(request.headers.get("range"))
         began = request.method == "GET" and plain == file
         image = await self._desk.image(tenant, device, action, plain, began=began)
         if image is None:
             raise no_action(request)
         if plain != file:
             return answers.checksum_response(image.firmware)
-        return answers.image_response(image, if_match=request.headers.get("if-match"))
+        return download.image_response(request, image, ranges, self._accel)
 
     async def _admitted(self, request: Request, *, knocking: bool = False) -> tuple[str, str]:
         """Tenant and device of the path. Raises `HTTPException` 401 when it may not speak."""

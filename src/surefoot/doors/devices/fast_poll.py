@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from surefoot.doors.devices import answers
 from surefoot.doors.devices.asked import HOST
 from surefoot.doors.devices.desk import DeviceDesk
+from surefoot.doors.devices.file_sender import EXTENSION, STALL_SECONDS_MAX, FileSender
 from surefoot.doors.devices.flood import Flood, counted
 
 # Names in a path are those that need no escaping in a link; a token is as long as the slow path
@@ -97,9 +98,13 @@ class FastPollProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head has ended."""
+        """The head has ended; where no TLS is between, the answer may send files by the kernel."""
         self._in_head = False
         super().on_headers_complete()
+        if self.transport.get_extra_info("sslcontext") is None:
+            sender = FileSender(self.transport, self.cycle, STALL_SECONDS_MAX)
+            extensions: Any = {EXTENSION: sender}
+            self.scope["extensions"] = extensions
 
     def on_message_complete(self) -> None:
         """A request ended; the next bytes are a head."""
