@@ -15,6 +15,7 @@ from surefoot.core.eligibility import (
     Known,
     Unfit,
     judge,
+    stones_for,
 )
 from surefoot.core.offer import Firmware
 from surefoot.core.version import compare
@@ -144,3 +145,12 @@ def test_no_path_goes_down_skips_a_release_or_breaks_a_demand(
         for stone in stones:
             passed = compare(at, stone.version) == -1 == compare(stone.version, target.version)
             assert not (stone.through and passed) or stone.version in path
+
+
+def test_the_images_that_lead_on_are_all_to_pass_through_and_what_meets_the_demands() -> None:
+    earlier = [image("1.0"), image("1.4"), image("1.5", after="1.2"), *STONES, image("2.5")]
+    found = stones_for(image("2.0", after="1.5"), earlier)
+    assert [stone.version for stone in found] == ["1.8"]
+    found = stones_for(image("1.7", after="1.5"), earlier)
+    assert [stone.version for stone in found] == ["1.4", "1.5"]
+    assert stones_for(image("1.7"), earlier) == ()

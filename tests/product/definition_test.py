@@ -211,6 +211,19 @@ EXAMPLES = [
     ("{engine: sqlite}", "{engine: postgresql, address: 'h://a:b@c/d'}", "without a password"),
     ("{engine: sqlite}", "{engine: postgresql, address: h, password_secret: no}", "a secret of"),
     ("{engine: sqlite}", "{engine: sqlite, address: h}", "no address for sqlite"),
+    ("hardware: [thermostat-v1]", "hardware: [a]\n    from_version: main", "a version like 1.4.0"),
+    (
+        "hardware: [thermostat-v1]",
+        "hardware: [a]\n    attribute: sw_version",
+        "a name of this part",
+    ),
+    ("hardware: [thermostat-v1]", "hardware: [a, a]\n    attribute: v", "attribute"),
+    (
+        "# What works with what.",
+        "  other: {kind: firmware, path: o, hardware: [thermostat-v1], build: {command: [x], "
+        "artifact: a, manifest: m, tests: {command: [x]}}}\n# What works with what.",
+        "one image for a part of thermostat-v1",
+    ),
 ]
 
 

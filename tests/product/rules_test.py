@@ -29,6 +29,7 @@ def digest(text: str) -> str:
         ("waves: [10, 50, 100]", "waves: [100]"),
         ("availability_percent: 99.9", "availability_percent: 9"),
         ("approver: [approve]", "approver: [approve, freeze]"),
+        ("waves: [100]", "waves: [100], allow_downgrade: true"),
         ("freezes: []", "freezes: []\nsmall_team: {delay_hours: 1}"),
     ],
 )

@@ -6,12 +6,16 @@ an entry of its own has its source's. Does not: observe or decide steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from surefoot.app.facade import App
+from surefoot.core.eligibility import stones_for
 from surefoot.core.errors import Refused
 from surefoot.core.governance import EnvironmentPolicy
-from surefoot.core.manifest import Manifest
+from surefoot.core.manifest import Manifest, ManifestComponent
+from surefoot.core.offer import Firmware
 from surefoot.core.plan import Settings
 from surefoot.core.target import Plain
 from surefoot.core.world import Environment
@@ -123,34 +127,68 @@ def _service(
     }
 
 
+class FleetAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fleet's desired state is asked for; `earlier` are the releases registered before."""
+
+    purpose: str
+    release: str
+    number: int
+    previous: Manifest | None
+    earlier: Sequence[Manifest] = ()
+
+
 def fleet_of(
-    manifest: Manifest,
-    release: str,
-    previous: Manifest | None,
-    policy: EnvironmentPolicy,
-    environment: Environment,
-    number: int,
+    manifest: Manifest, ask: FleetAsk, policy: EnvironmentPolicy, environment: Environment
 ) -> Plain:
-    """The fleet's desired state: the firmware, what it returns to, and the waves."""
+    """The fleet's desired state: the images, what it returns to, and the waves."""
     firmware = manifest.of_kind("firmware")
-    if not firmware:
+    now = environment.components
+    same = [c for c in firmware if c.name in now and now[c.name].artifact == c.artifact]
+    if len(same) == len(firmware):
         return {}
-    component = firmware[0]
-    running = environment.components.get(component.name)
-    if running is not None and running.artifact == component.artifact:
-        return {}
+    devices = policy.devices
+    if ask.purpose == "rollback":
+        # Whoever takes a release back takes its devices back: that is no silent downgrade.
+        devices = msgspec.structs.replace(devices, allow_downgrade=True)
+    *parts, last = firmware
     desired: Plain = {
-        "component": component.name,
-        "deployment": number,
-        "release": release,
-        "firmware": component.detail["image"],
+        "component": last.name,
+        "deployment": ask.number,
+        "release": ask.release,
+        "firmware": last.detail["image"],
+        "parts": [part.detail["image"] for part in parts],
+        "stones": [msgspec.to_builtins(stone) for stone in _stones(firmware, ask.earlier)],
         "waves": list(policy.devices.waves),
-        "policy": msgspec.to_builtins(policy.devices),
+        "policy": msgspec.to_builtins(devices),
     }
-    before = next(iter(previous.of_kind("firmware")), None) if previous else None
-    if running is not None and before is not None:
-        desired["previous"] = {
-            "release": running.release,
-            "firmware": running.detail.get("image", before.detail["image"]),
+    if now.get(last.name) is not None and ask.previous is not None:
+        earlier = ask.previous.of_kind("firmware")
+        images = {
+            c.name: now[c.name].detail.get("image", c.detail["image"])
+            for c in earlier
+            if c.name in now
         }
-    return desired
+        if images:
+            ending = last.name if last.name in images else list(images)[-1]
+            back = images.pop(ending)
+            desired["previous"] = {
+                "release": now[ending].release,
+                "firmware": back,
+                "parts": list(images.values()),
+            }
+    return {name: value for name, value in desired.items() if value != []}
+
+
+def _stones(
+    firmware: Sequence[ManifestComponent], earlier: Sequence[Manifest]
+) -> tuple[Firmware, ...]:
+    """Images of earlier releases that devices may have to take on their way to this one."""
+    stones: list[Firmware] = []
+    for component in firmware:
+        before = [_image(c) for m in earlier for c in m.of_kind("firmware")]
+        stones += stones_for(_image(component), before)
+    return tuple({stone.digest: stone for stone in stones}.values())
+
+
+def _image(component: ManifestComponent) -> Firmware:
+    return msgspec.convert(component.detail["image"], Firmware)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from surefoot.app.desired import declared, desired_of, fleet_of, settings_of
+from surefoot.app.desired import FleetAsk, declared, desired_of, fleet_of, settings_of
 from surefoot.app.facade import App
 from surefoot.core import environment as environments
 from surefoot.core import release as releases
@@ -39,6 +39,7 @@ class _Ground(msgspec.Struct, frozen=True, kw_only=True):
     heads: dict[str, int]
     previous: str
     release: str
+    earlier: tuple[str, ...] = ()
 
 
 def plan_for(app: App, ask: Ask) -> Plan:
@@ -123,9 +124,14 @@ def _aims(
         return desired, _restoring(app, ask, ground, manifest)
     previous = app.manifest(ground.previous) if ground.previous else None
     if policy.fleet:
-        fleet = fleet_of(
-            manifest, ground.release, previous, policy, ground.environment, ground.number
+        ask_fleet = FleetAsk(
+            purpose=ask.purpose,
+            release=ground.release,
+            number=ground.number,
+            previous=previous,
+            earlier=[app.manifest(release) for release in ground.earlier],
         )
+        fleet = fleet_of(manifest, ask_fleet, policy, ground.environment)
         desired |= {"fleet": fleet} if fleet else {}
     return desired, ()
 
@@ -142,6 +148,7 @@ def _ground(world: World, ask: Ask) -> _Ground:
         heads={stream: world.heads.get(stream, -1) for stream in streams},
         previous=previous,
         release=release,
+        earlier=tuple(r.digest for r in world.releases.values() if r.digest != release),
     )
 
 

@@ -308,6 +308,9 @@ def _image(app: App, part: Firmware, built: BuiltComponent, version: str) -> Pla
         "sha1": sha1.hexdigest(),
         "md5": md5.hexdigest(),
         "hardware": list(part.hardware),
+        **({"from_version": part.from_version} if part.from_version else {}),
+        **({"through": True} if part.through else {}),
+        **({"attribute": part.attribute} if part.attribute else {}),
     }
 
 

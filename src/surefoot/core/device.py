@@ -305,11 +305,22 @@ def confirms(action: Action, event: Attributes) -> bool:
     return event.version == action.version and event.sha256 in ("", action.sha256)
 
 
-def attributes_of(attributes: Mapping[str, str]) -> Attributes:
-    """What a device says it runs, out of all its attributes; empty when it does not say."""
+def attributes_of(attributes: Mapping[str, str], part: str = "") -> Attributes:
+    """What a device says it runs, out of all its attributes; empty when it does not say.
+
+    `part` is the attribute that tells a part's version; the one of its digest ends in `_digest`.
+    """
+    if part:
+        digest = attributes.get(digest_name(part), "")
+        return Attributes(attributes.get(part, ""), digest.removeprefix("sha256:").lower())
     version = next((attributes[n] for n in VERSION_NAMES if attributes.get(n)), "")
     digest = next((attributes[n] for n in DIGEST_NAMES if attributes.get(n)), "")
     return Attributes(version, digest.removeprefix("sha256:").lower())
+
+
+def digest_name(part: str) -> str:
+    """The attribute that tells the digest of a part's image."""
+    return part.removesuffix("_version") + "_digest"
 
 
 def clean_text(text: str, length_max: int = DETAIL_LENGTH_MAX) -> str:

@@ -34,6 +34,7 @@ Unknown = Literal["offer", "wait"]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 HOPS_MAX = 10
+STONES_MAX = 50
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,3 +235,28 @@ def _client_takes(device: Known, hops: Sequence[Firmware]) -> Sequence[Firmware]
         if why:
             return Unfit(reason="client", sentence=why)
     return hops
+
+
+def stones_for(image: Firmware, earlier: Sequence[Firmware]) -> tuple[Firmware, ...]:
+    """Of all earlier images, those that a device may have to take before `image`, rising.
+
+    All that must be passed through, and for each demand the highest image that meets it.
+    """
+    below = [e for e in earlier if e.attribute == image.attribute and _below(e, image)]
+    by_version = {e.version: e for e in below}
+    rising = sorted(by_version.values(), key=_order)
+    kept: dict[str, Firmware] = {}
+    ahead = [image, *(e for e in rising if e.through)]
+    while ahead and len(kept) <= STONES_MAX:
+        point = ahead.pop()
+        if point is not image:
+            if point.version in kept:
+                continue
+            kept[point.version] = point
+        if point.from_version:
+            ahead += [e for e in rising if _below(e, point) and _opens(point, e.version)][-1:]
+    return tuple(sorted(kept.values(), key=_order))
+
+
+def _below(one: Firmware, other: Firmware) -> bool:
+    return compare(one.version, other.version) == -1

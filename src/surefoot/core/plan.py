@@ -62,7 +62,7 @@ class ComponentAfter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A step, how to undo it, and what it makes true."""
+    """A step, how to undo it, and what it makes true; `also`: of other parts of the devices."""
 
     step: Step
     undo: Step | None = None
@@ -70,6 +70,7 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     before: ComponentAfter | None = None
     settles: bool = False
     wave: int = 0
+    also: tuple[ComponentAfter, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -199,7 +199,7 @@ def judge_step(plan: Plan, found: Next) -> list[f.Fact]:
     )
     planned = plan.planned(found.step)
     if found.status == "done" and planned.after is not None:
-        return [fact, _component(plan, planned.after)]
+        return [fact, *(_component(plan, each) for each in (planned.after, *planned.also))]
     return [fact]
 
 

@@ -2,6 +2,7 @@
 
 Keeps: a wave is a share of one stable ordering (hash of the device with the rollout), so nobody
 chooses who goes first and newcomers join the last wave; only `verified` counts as success;
+images on the way to the last one have counters of their own, and a device is counted once;
 `timed_out` counts as failed; a threshold that stops wins over one that passes; a wave that can
 no longer pass stops. Counters come from sealed batches, never from live tables.
 Does not: store, wait or read time.
@@ -26,6 +27,7 @@ WaveVerdict = Literal["running", "passed", "stopped"]
 
 WAVES_MAX = 10
 RETURN_WAVE = "return"
+VIA = "/via"
 
 
 class WaveJudgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,13 +83,27 @@ def share_of(count: int, percent: int) -> int:
     return -(-count * percent // 100)
 
 
+def wave_of(label: str) -> str:
+    """The wave that a counter belongs to, also of devices that go by way of other images."""
+    return label.removesuffix(VIA)
+
+
+def _of_wave(counters: RolloutCounters, wave: str, done: str) -> dict[str, int]:
+    """A wave's devices, each once: one that took an image on its way has gone on to the next."""
+    count = dict(counters.get(wave, {}))
+    for state, number in counters.get(wave + VIA, {}).items():
+        if state != done:
+            count[state] = count.get(state, 0) + number
+    return count
+
+
 def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> WaveJudgement:
     """Decide about one wave; late errors in an earlier wave stop it too."""
     for index in range(wave + 1):
-        stopped = _error_reason(counters.get(str(index), {}), index, policy)
+        stopped = _error_reason(_of_wave(counters, str(index), "verified"), index, policy)
         if stopped:
             return WaveJudgement(verdict="stopped", reason=stopped)
-    count = counters.get(str(wave), {})
+    count = _of_wave(counters, str(wave), "verified")
     total, verified = sum(count.values()), count.get("verified", 0)
     needed = -(-total * policy.success_percent // 100)
     shown = f"wave {wave + 1}: {verified} of {total} verified, {needed} needed"
@@ -114,7 +130,8 @@ def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
 
 def judge_share(counters: RolloutCounters, percent: int) -> WaveJudgement:
     """Whether so many of all the rollout's devices are verified that nothing needs the old way."""
-    waves = [count for wave, count in counters.items() if wave != RETURN_WAVE]
+    names = {wave_of(wave) for wave in counters} - {RETURN_WAVE}
+    waves = [_of_wave(counters, name, "verified") for name in sorted(names)]
     total = sum(sum(count.values()) for count in waves)
     verified = sum(count.get("verified", 0) for count in waves)
     needed = -(-total * percent // 100)
@@ -129,7 +146,7 @@ def judge_share(counters: RolloutCounters, percent: int) -> WaveJudgement:
 
 def judge_return(counters: RolloutCounters) -> WaveJudgement:
     """Whether every device of a stopped rollout is proven back on the earlier release."""
-    count = counters.get(RETURN_WAVE, {})
+    count = _of_wave(counters, RETURN_WAVE, "returned")
     total, back = sum(count.values()), count.get("returned", 0)
     shown = f"return: {back} of {total} devices back"
     if back == total:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from surefoot.core.errors import SurefootError
 from surefoot.core.interlock import Interlock, decode_claimed
-from surefoot.core.rollout import RETURN_WAVE
+from surefoot.core.rollout import RETURN_WAVE, wave_of
 from surefoot.core.target import Plain, Step
 from surefoot.store.device import DeskRow, DeviceRegistry
 from surefoot.trust.note import VerifierKey
@@ -42,7 +42,8 @@ class DeviceAuthority:
             return self._known[wave]
 
     def _verified(self, wave: _Wave) -> bool:
-        environment, deployment, name, firmware = wave
+        environment, deployment, label, firmware = wave
+        name = wave_of(label)
         subject = f"deployment {deployment} wave {name} of {environment}"
         content = self._registry.claim(environment, deployment, name)
         if not content:
@@ -63,15 +64,21 @@ class DeviceAuthority:
 
 
 def _assigns(step: Step, deployment: int, wave: str, firmware: str) -> bool:
-    """Whether the step gives this image to the devices of this wave, or of this return."""
+    """Whether the step gives this image to devices of this wave, or return, now or on their way."""
     found: Plain = step.arguments
     back = wave == RETURN_WAVE
     offered = found.get("previous") if back else found
-    image = offered.get("firmware") if isinstance(offered, dict) else None
     return (
         step.action == ("return_devices" if back else "wave")
         and found.get("deployment") == deployment
         and (back or str(found.get("wave")) == wave)
-        and isinstance(image, dict)
-        and image.get("digest") == firmware
+        and isinstance(offered, dict)
+        and firmware in _images(offered)
     )
+
+
+def _images(offered: Plain) -> set[object]:
+    """The digests of all images that a step may give."""
+    listed = [each for name in ("parts", "stones") if isinstance(each := offered.get(name), list)]
+    images = [offered.get("firmware"), *(image for each in listed for image in each)]
+    return {image.get("digest") for image in images if isinstance(image, dict)}

@@ -161,7 +161,17 @@ def _decorated(wanted: Wanted, step: Step) -> PlannedStep:
         after=_after(wanted, step),
         before=_before(wanted, step),
         wave=int(wave) if isinstance(wave, int) else 0,
+        also=_also(wanted, step),
     )
+
+
+def _also(wanted: Wanted, step: Step) -> tuple[ComponentAfter, ...]:
+    """The other parts of the devices that the last wave has moved."""
+    if step.action != "await" or not step.arguments.get("last"):
+        return ()
+    same = _unchanged(wanted)
+    parts = [c.name for c in wanted.manifest.of_kind("firmware") if c.name != step.component]
+    return tuple(_record(wanted, name) for name in parts if name not in same)
 
 
 _UNDO = {"start": "stop", "switch": "revert", "wave": "return_devices"}

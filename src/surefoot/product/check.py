@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from surefoot.core.device import VERSION_NAMES
 from surefoot.core.governance import FOUNDER_PERMISSIONS
+from surefoot.core.version import key_of
 from surefoot.product.form import (
     Definition,
     Environment,
@@ -124,6 +126,26 @@ def _manifests(d: Definition) -> Iterator[Complaint]:
         if isinstance(component, Firmware) and component.build.manifest is None:
             path: Path = ("components", name, "build")
             yield path, "the key manifest: devices are told the image's version", "no such key", ""
+
+
+def _images(d: Definition) -> Iterator[Complaint]:
+    """Versions that have an order, and one image for each part of a device."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, component in d.components.items():
+        if not isinstance(component, Firmware):
+            continue
+        path: Path = ("components", name)
+        if component.from_version and key_of(component.from_version) is None:
+            yield (*path, "from_version"), "a version like 1.4.0", component.from_version, ""
+        if component.attribute in VERSION_NAMES:
+            remedy = "leave it out: it is the usual name"
+            yield (*path, "attribute"), "a name of this part", str(component.attribute), remedy
+        for hardware in component.hardware:
+            other = seen.setdefault((component.attribute or "", hardware), name)
+            if other != name:
+                remedy = "name the attribute that tells this image's version"
+                expected = f"one image for a part of {hardware}"
+                yield (*path, "hardware"), expected, f"{other} and {name}", remedy
 
 
 def _one_of_each(d: Definition) -> Iterator[Complaint]:
@@ -335,6 +357,7 @@ _RULES = (
     _component_databases,
     _component_targets,
     _manifests,
+    _images,
     _one_of_each,
     _compatibility,
     _pipeline,

@@ -112,11 +112,20 @@ class Migrations(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 class Firmware(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="firmware"):
-    """An image for devices of the named hardware."""
+    """An image for devices of the named hardware.
+
+    It installs over `from_version` and later ones; a device below that takes an earlier release
+    first, and one below a release with `through` takes that one before any later one. Of several
+    images the first is installed first; `attribute` is the one of the device that tells this
+    image's version, and what it says is what verifies it.
+    """
 
     path: FilePath
     build: Build
     hardware: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=100)]
+    from_version: Line | None = None
+    through: bool = False
+    attribute: Annotated[str, Meta(pattern=r"[a-z][a-z0-9_]{0,31}_version")] | None = None
 
     @property
     def kind(self) -> Literal["firmware"]:

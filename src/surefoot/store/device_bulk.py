@@ -68,6 +68,9 @@ class Bulk:
                 traits.append({**form.traits, "action": number})
         session.run_many("device.insert_action", actions)
         session.run_many("device.put_action_traits", traits)
+        if attribute := self._task.firmware.attribute:
+            parts = [{"action": row["action"], "attribute": attribute} for row in actions]
+            session.run_many("device.insert_part", parts)
         session.run_many("device.insert_report", reports)
 
     def sample(self, *, sure: bool) -> ActionRow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from surefoot.core.eligibility import AlreadyThere, Demand, Judgement, Unfit
+from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Judgement, Unfit
 from surefoot.core.rollout import order_key, share_of
 from surefoot.store.database import Session
 from surefoot.store.device_known import Candidate, Judgements, begun
@@ -26,6 +26,7 @@ class Assignee(msgspec.Struct, frozen=True, gc=False):
     device: str
     runs: str
     auto_confirm: str
+    found: Fit | None = None
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +82,8 @@ class _Pool:
         key = order_key(self._rollout, device.device)
         if key <= self._ceiling:
             self.keys.append(key)
-            kept = Assignee(device.number, device.device, device.runs, device.auto_confirm)
-            self._kept.append(kept)
+            about = (device.number, device.device, device.runs, device.auto_confirm)
+            self._kept.append(Assignee(*about, found if isinstance(found, Fit) else None))
 
     def _count(self, name: str) -> None:
         self.left_out[name] = self.left_out.get(name, 0) + 1

@@ -46,6 +46,7 @@ def known_of(device: Candidate, doubt: Doubt) -> Known:
     """One device. A version that something has put in doubt since is one that it may run."""
     attributes = msgspec.json.decode(device.attributes, type=dict[str, str])
     last = attributes_of(attributes)
+    parts = [name for name in attributes if name.endswith("_version")]
     may_run = {name: list(versions) for name, versions in doubt.items()}
     if not device.runs and last.version:
         may_run.setdefault("", []).append(last.version)
@@ -54,7 +55,7 @@ def known_of(device: Candidate, doubt: Doubt) -> Known:
         hardware=device.hardware,
         profile=device.profile,
         shown={**attributes, "": device.runs},
-        digests={"": last.sha256},
+        digests={"": last.sha256} | {n: attributes_of(attributes, n).sha256 for n in parts},
         may_run=may_run,
     )
 

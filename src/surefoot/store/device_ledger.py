@@ -17,7 +17,6 @@ from surefoot.core.device import (
     OPEN,
     WAITING,
     ActionState,
-    Attributes,
     Consented,
     Event,
     Move,
@@ -27,7 +26,9 @@ from surefoot.core.device import (
     transition,
 )
 from surefoot.core.offer import ATTRIBUTES_MAX, Firmware
+from surefoot.core.rollout import VIA
 from surefoot.store.database import Row, Session, Value
+from surefoot.store.device_route import next_task
 from surefoot.store.device_rows import (
     ActionRow,
     Declared,
@@ -59,6 +60,7 @@ class DeviceLedger:
         self._devices: dict[tuple[str, str], DeviceRow] = {}
         self._actions: dict[int, ActionRow] = {}
         self._new_actions: list[dict[str, Value]] = []
+        self._new_parts: list[dict[str, Value]] = []
         self._reports: list[dict[str, canonical.JSON]] = []
         self._touched_devices: dict[int, DeviceRow] = {}
         self._touched_actions: dict[int, ActionRow] = {}
@@ -141,8 +143,16 @@ class DeviceLedger:
         self._take_traits(action, move)
         self._touched_devices[device.number] = device
         self._touched_actions[action.action] = action
+        if moved and move.state in ("verified", "returned") and action.wave.endswith(VIA):
+            self._go_on(device, action)
         self._report(device, action, before, ran, event)
         return move
+
+    def _go_on(self, device: DeviceRow, action: ActionRow) -> None:
+        """Assign what comes after an image on the device's way."""
+        following = next_task(self._session, device, action, self._now_ms)
+        if following is not None and device.action == action.action:
+            self.assign(device, following.task, following.state, following.reason)
 
     def _take_traits(self, action: ActionRow, move: Move) -> None:
         before = (action.consent, action.strength)
@@ -198,19 +208,22 @@ class DeviceLedger:
         if len(merged) > ATTRIBUTES_MAX:
             return False
         wanted, device.wants_attributes = device.wants_attributes, False
-        self._show(device, attributes_of(merged))
-        text = msgspec.json.encode(merged, order="deterministic").decode()
+        before = device.attributes
+        device.attributes = msgspec.json.encode(merged, order="deterministic").decode()
+        self._show(device, merged)
         # Clients that are asked again with each poll send the same again: no write for that.
-        if text != device.attributes or wanted != device.wants_attributes:
-            device.attributes, device.attributes_ms = text, self._now_ms
+        if device.attributes != before or wanted != device.wants_attributes:
+            device.attributes_ms = self._now_ms
             self._touched_devices[device.number] = device
         return True
 
-    def _show(self, device: DeviceRow, event: Attributes) -> None:
-        action = self.action(device, 0)
+    def _show(self, device: DeviceRow, held: Mapping[str, str]) -> None:
+        action, event = self.action(device, 0), attributes_of(held)
         if action is not None:
-            self.apply(device, action, event)
-        elif device.runs != event.version:
+            self.apply(device, action, attributes_of(held, action.attribute))
+        if action is not None and not action.attribute:
+            return
+        if device.runs != event.version:
             ran, device.runs = device.runs, event.version
             self._touched_devices[device.number] = device
             self._report(device, None, "unknown", ran, event)
@@ -251,6 +264,8 @@ class DeviceLedger:
             row, device.environment, device.device, task.release, self._now_ms
         )
         self._new_actions.append(values)
+        if row.attribute:
+            self._new_parts.append({"action": action, "attribute": row.attribute})
         self._actions[action] = row
         device.action = action
         self._touched_devices[device.number] = device
@@ -309,6 +324,8 @@ class DeviceLedger:
         session = self._session
         if self._new_actions:
             session.run_many("device.insert_action", self._new_actions)
+        if self._new_parts:
+            session.run_many("device.insert_part", self._new_parts)
         if self._touched_actions:
             rows = [self._action_values(a) for a in self._touched_actions.values()]
             session.run_many("device.update_action", rows)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from surefoot.core.device import OPEN, PENDING, CancelAsked, Superseded
-from surefoot.core.eligibility import Demand, Unknown
+from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Unknown, judge
 from surefoot.core.errors import Refused
 from surefoot.core.offer import Firmware
 from surefoot.core.rollout import RETURN_WAVE
@@ -20,7 +20,9 @@ from surefoot.core.target import Outcome, Plain, Token
 from surefoot.store.database import Database, Session
 from surefoot.store.device_bulk import Bulk
 from surefoot.store.device_choice import Assignee, choose
+from surefoot.store.device_known import known_of
 from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_route import Route, candidate_of, first_task, keep_route
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 
 
@@ -37,12 +39,16 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     confirmation: bool = False
     allow_downgrade: bool = False
     unknown: Unknown = "offer"
+    parts: tuple[Firmware, ...] = ()
+    stones: tuple[Firmware, ...] = ()
 
     @property
     def demand(self) -> Demand:
         """What is asked of a device of this wave."""
+        last = msgspec.structs.replace(self.firmware, hardware=self.hardware)
         return Demand(
-            parts=(msgspec.structs.replace(self.firmware, hardware=self.hardware),),
+            parts=(*self.parts, last),
+            stones=self.stones,
             allow_downgrade=self.allow_downgrade,
             unknown=self.unknown,
         )
@@ -55,6 +61,12 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
     release: str
     firmware: Firmware
     deadline_seconds: int
+    parts: tuple[Firmware, ...] = ()
+
+    @property
+    def demand(self) -> Demand:
+        """What is asked of a device: its parts go back in the reverse of the order they came."""
+        return Demand(parts=(self.firmware, *reversed(self.parts)), allow_downgrade=True)
 
 
 class Rollout(msgspec.Struct, frozen=True, array_like=True):
@@ -94,7 +106,8 @@ class DeviceRollouts:
                 deadline_ms=self._now_ms() + wave.deadline_seconds * 1000,
                 confirmation=wave.confirmation,
             )
-            self._give(session, ledger, task, chosen.devices)
+            for given, devices in _by_task(task, chosen.devices):
+                self._give(session, ledger, given, devices)
             ledger.open_wave(self._environment, task)
             self._keep(session, task, claimed)
             if wave.percent == 100:
@@ -120,6 +133,13 @@ class DeviceRollouts:
 
     def _start(self, session: Session, wave: Wave) -> None:
         _put_firmware(session, wave.firmware)
+        route = Route(
+            demand=wave.demand,
+            release=wave.release,
+            deadline_seconds=wave.deadline_seconds,
+            confirmation=wave.confirmation,
+        )
+        keep_route(session, self._environment, wave.deployment, "update", route)
         session.run(
             "device.start_rollout",
             environment=self._environment,
@@ -135,7 +155,7 @@ class DeviceRollouts:
 
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             withdrawn = asked = 0
-            for device, action in self._current(session, ledger, deployment):
+            for device, action, _ in self._current(session, ledger, deployment):
                 if action.state not in OPEN or action.cancelling:
                     continue
                 state = ledger.apply(device, action, CancelAsked()).state
@@ -154,6 +174,9 @@ class DeviceRollouts:
 
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             _put_firmware(session, back.firmware)
+            demand, last = back.demand, back.deadline_seconds
+            route = Route(demand=demand, release=back.release, deadline_seconds=last)
+            keep_route(session, self._environment, back.deployment, "return", route)
             task = Task(
                 deployment=back.deployment,
                 wave=RETURN_WAVE,
@@ -163,8 +186,13 @@ class DeviceRollouts:
                 deadline_ms=self._now_ms() + back.deadline_seconds * 1000,
             )
             figures = {"withdrawn": 0, "already_back": 0, "assigned": 0}
-            for device, action in self._current(session, ledger, back.deployment):
-                figures[_bring_back(ledger, device, action, task)] += 1
+            for device, action, moved in self._current(session, ledger, back.deployment):
+                if action.state == "assigned":
+                    ledger.apply(device, action, CancelAsked())
+                    if not moved:
+                        figures["withdrawn"] += 1
+                        continue
+                figures[_bring_back(ledger, device, action, task, demand)] += 1
             ledger.open_wave(self._environment, task)
             self._keep(session, task, claimed)
             self._end(session, back.deployment, "returned")
@@ -188,16 +216,23 @@ class DeviceRollouts:
 
     def _current(
         self, session: Session, ledger: DeviceLedger, deployment: int
-    ) -> list[tuple[DeviceRow, ActionRow]]:
-        """Devices whose newest action is an update of this rollout that was not withdrawn."""
+    ) -> list[tuple[DeviceRow, ActionRow, bool]]:
+        """Devices whose newest action is an update of this rollout that was not withdrawn.
+
+        True for those that an earlier action of it has moved, if only a part of the way; they are
+        among them whatever became of the newest.
+        """
         found = []
-        for name, number, state, kind in self._in_rollout(session, deployment):
+        rows = self._in_rollout(session, deployment)
+        moved = {name: number for name, number, state, _ in reversed(rows) if state == "verified"}
+        for name, number, state, kind in rows:
             device = ledger.device(self._environment, name)
             if device is None or device.standing or device.action != number:
                 continue
             action = ledger.action(device, number)
-            if action is not None and kind == "update" and state != "returned":
-                found.append((device, action))
+            before = moved.get(name, number) < number
+            if action is not None and kind == "update" and (state != "returned" or before):
+                found.append((device, action, before))
         return found
 
     def _in_rollout(self, session: Session, deployment: int) -> Sequence[tuple[str, int, str, str]]:
@@ -256,6 +291,16 @@ class DeviceRollouts:
         session.run("device.raise_fence", environment=self._environment, fence=token.fence)
 
 
+def _by_task(task: Task, devices: Sequence[Assignee]) -> list[tuple[Task, list[Assignee]]]:
+    """The devices by what they are given first, in their order."""
+    groups: dict[tuple[str, str], tuple[Task, list[Assignee]]] = {}
+    for device in devices:
+        given = first_task(task, device.found) if device.found else task
+        key = (given.wave, given.firmware.digest)
+        groups.setdefault(key, (given, []))[1].append(device)
+    return list(groups.values())
+
+
 def _put_firmware(session: Session, firmware: Firmware) -> None:
     record = msgspec.json.encode(firmware).decode()
     session.run("device.insert_firmware", digest=firmware.digest, record=record)
@@ -268,14 +313,16 @@ def _take_over(ledger: DeviceLedger, device: DeviceRow) -> None:
         ledger.apply(device, action, Superseded(ledger.next_action()))
 
 
-def _bring_back(ledger: DeviceLedger, device: DeviceRow, action: ActionRow, task: Task) -> str:
-    if action.state == "assigned":
-        ledger.apply(device, action, CancelAsked())
-        return "withdrawn"
-    if action.state not in PENDING and device.runs == task.firmware.version:
-        reason = f"attributes already show {device.runs}"
-        ledger.assign(device, task, "returned", reason)
+def _bring_back(
+    ledger: DeviceLedger, device: DeviceRow, action: ActionRow, task: Task, demand: Demand
+) -> str:
+    """Give a device that moved, or may have, what brings it back; not one that shows it is."""
+    doubt = {action.attribute: (action.version,)} if action.state in PENDING else {}
+    found = judge(known_of(candidate_of(device), doubt), demand)
+    if isinstance(found, AlreadyThere):
+        ledger.assign(device, task, "returned", f"attributes already show {device.runs}")
         return "already_back"
     _take_over(ledger, device)
-    ledger.assign(device, task)
+    # What the rule would not give, such as an image of other hardware, ran on it before all this.
+    ledger.assign(device, first_task(task, found) if isinstance(found, Fit) else task)
     return "assigned"

@@ -67,6 +67,7 @@ class ActionRow(msgspec.Struct, kw_only=True):
     deadline_ms: int
     consent: Consent
     strength: Strength
+    attribute: str = ""
 
     def rule(self) -> Action:
         """The part the rule decides by."""
@@ -119,6 +120,7 @@ def new_action(
         deadline_ms=task.deadline_ms,
         consent="waiting" if task.confirmation and not sure else "",
         strength="",
+        attribute=task.firmware.attribute,
     )
 
 
@@ -127,7 +129,7 @@ def new_action_values(
 ) -> dict[str, Value]:
     """The columns of a new action."""
     fields = {name: getattr(row, name) for name in ActionRow.__struct_fields__}
-    for own in ("cancelling", "progress", "consent", "strength"):
+    for own in ("cancelling", "progress", "consent", "strength", "attribute"):
         fields.pop(own)
     names = {"environment": environment, "device": device}
     return {**fields, **names, "release": release, "time_ms": now_ms}
@@ -201,7 +203,9 @@ def device_traits(device: DeviceRow) -> dict[str, Value]:
 
 
 def runs_after(device: DeviceRow, action: ActionRow, move: Move, event: Event) -> str:
-    """The version the device is known to run after a move, or empty."""
+    """The version the device is known to run after a move, or empty; a part's is not kept so."""
+    if action.attribute:
+        return device.runs
     if isinstance(event, Attributes):
         return event.version
     moved = move.state != action.state

@@ -141,6 +141,20 @@ CREATE TABLE IF NOT EXISTS device_action_traits (
     strength  TEXT NOT NULL
 );
 
+-- Actions about a part of its own; without a row here: the image that the usual names tell.
+CREATE TABLE IF NOT EXISTS device_action_parts (
+    action     INTEGER PRIMARY KEY,
+    attribute  TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS device_routes (
+    environment  TEXT NOT NULL,
+    deployment   INTEGER NOT NULL,
+    kind         TEXT NOT NULL,
+    record       TEXT NOT NULL,
+    PRIMARY KEY (environment, deployment, kind)
+);
+
 CREATE TABLE IF NOT EXISTS device_gateways (
     environment  TEXT PRIMARY KEY,
     token_hash   BLOB NOT NULL

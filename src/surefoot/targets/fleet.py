@@ -8,7 +8,8 @@ never voids a plan. Does not: judge a wave (`core.rollout`) or talk to devices (
 Desired, from a release: `deployment` (number), `release` (digest), `component` (name),
 `firmware` (a `core.offer.Firmware` as plain JSON), `waves` (rising percentages to 100),
 `policy` (a `core.governance.WavePolicy`), and, where there is an earlier release to return to,
-`previous` ({"release": digest, "firmware": {...}}).
+`previous` ({"release": digest, "firmware": {...}}). `parts` are images that go before `firmware`,
+`stones` those of earlier releases that a device may have to take on its way (`core.eligibility`).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Previous(msgspec.Struct, frozen=True, kw_only=True):
 
     release: str
     firmware: Firmware
+    parts: tuple[Firmware, ...] = ()
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +59,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     waves: tuple[int, ...] = (100,)
     policy: WavePolicy = WavePolicy()
     previous: Previous | None = None
+    parts: tuple[Firmware, ...] = ()
+    stones: tuple[Firmware, ...] = ()
 
 
 class WaveArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,8 @@ class WaveArguments(msgspec.Struct, frozen=True, kw_only=True):
     percent: int
     policy: WavePolicy
     previous: Previous | None = None
+    parts: tuple[Firmware, ...] = ()
+    stones: tuple[Firmware, ...] = ()
 
 
 class FleetTarget:
@@ -123,7 +129,8 @@ class FleetTarget:
         check_policy(wanted.policy)
         shares = check_waves(wanted.waves)
         there = (
-            observed.stable.get("assignments/firmware") == wanted.firmware.digest
+            not wanted.parts  # the head of a rollout names its last image only
+            and observed.stable.get("assignments/firmware") == wanted.firmware.digest
             and observed.stable.get("assignments/status") == "complete"
         )
         if there:
@@ -139,11 +146,12 @@ class FleetTarget:
             percent=percent,
             policy=wanted.policy,
             previous=wanted.previous,
+            parts=wanted.parts,
+            stones=wanted.stones,
         )
         # Through JSON, so that the step is the same before and after it was stored.
         plain: Plain = msgspec.json.decode(msgspec.json.encode(arguments))
-        if wanted.previous is None:
-            del plain["previous"]
+        plain = {name: value for name, value in plain.items() if value not in (None, [])}
         back = wanted.previous is not None
         return Step(
             id=f"{self._name}-wave-{wave + 1}",
@@ -190,6 +198,8 @@ def _wave(wanted: WaveArguments) -> Wave:
         confirmation=wanted.policy.confirmation,
         allow_downgrade=wanted.policy.allow_downgrade,
         unknown="wait" if wanted.policy.known_versions_only else "offer",
+        parts=wanted.parts,
+        stones=wanted.stones,
     )
 
 
@@ -200,6 +210,7 @@ def _return(wanted: WaveArguments) -> Return:
         release=wanted.previous.release,
         firmware=wanted.previous.firmware,
         deadline_seconds=max(wanted.policy.deadline_seconds, _RETURN_SECONDS_MIN),
+        parts=wanted.previous.parts,
     )
 
 

@@ -76,6 +76,7 @@ class DeviceHouse:
         step.arguments["policy"] = {
             "deadline_seconds": wave.deadline_seconds,
             "confirmation": wave.confirmation,
+            "allow_downgrade": wave.allow_downgrade,
         }
         token = Claims(environment).token(step, f"{wave.deployment}/wave-{wave.wave}", fence)
         return self.fleet(environment).apply(step, token)

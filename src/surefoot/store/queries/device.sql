@@ -108,8 +108,9 @@ SELECT record FROM device_firmware WHERE digest = :digest
 -- name: action
 SELECT a.action, a.number, a.deployment, a.wave, a.kind, a.firmware, a.version, a.state,
     a.cancelling, a.progress, a.reason, a.deadline_ms, COALESCE(e.consent, ''),
-    COALESCE(e.strength, '')
+    COALESCE(e.strength, ''), COALESCE(p.attribute, '')
 FROM device_actions a LEFT JOIN device_action_traits e ON e.action = a.action
+    LEFT JOIN device_action_parts p ON p.action = a.action
 WHERE a.action = :action AND a.number = :number
 
 -- name: put_traits
@@ -182,10 +183,26 @@ WHERE d.environment = :environment AND d.removed = 0
 SELECT number FROM device_actions WHERE environment = :environment AND deployment = :deployment
 
 -- name: begun
-SELECT a.number, '', a.version FROM device_actions a JOIN devices d ON d.number = a.number
+SELECT a.number, COALESCE(p.attribute, ''), a.version
+FROM device_actions a JOIN devices d ON d.number = a.number
+    LEFT JOIN device_action_parts p ON p.action = a.action
 WHERE d.environment = :environment AND d.removed = 0
     AND (a.state IN ('offered', 'downloading', 'installing', 'reported')
-        OR (a.state IN ('failed', 'timed_out', 'unknown') AND a.progress > 0 AND d.runs = ''))
+        OR (a.state IN ('failed', 'timed_out', 'unknown') AND a.progress > 0
+            AND (d.runs = '' OR (p.attribute <> '' AND a.changed_ms >= d.attributes_ms))))
+
+-- name: insert_part
+INSERT INTO device_action_parts (action, attribute) VALUES (:action, :attribute)
+
+-- name: insert_route
+INSERT INTO device_routes (environment, deployment, kind, record)
+VALUES (:environment, :deployment, :kind, :record)
+ON CONFLICT (environment, deployment, kind) DO NOTHING
+
+-- name: route
+SELECT p.record, r.status FROM device_routes p JOIN device_rollouts r
+    ON r.environment = p.environment AND r.deployment = p.deployment
+WHERE p.environment = :environment AND p.deployment = :deployment AND p.kind = :kind
 
 -- name: in_rollout
 SELECT device, action, state, kind FROM device_actions
