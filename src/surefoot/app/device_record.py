@@ -30,17 +30,34 @@ _SILENT: Plain = {
 def enrolled(app: App, then: AsOf, environment: str) -> dict[str, tuple[str, int]]:
     """Device to its hardware and the time it was admitted (UTC ms), by name."""
     found: dict[str, tuple[str, int]] = {}
+    since_ms = 0
     stream = f"env/{environment}"
     last = then.entry(stream)
     for first in range(0, last.n + 1 if last else 0, _PAGE):
         assert last is not None
         for entry in app.log.stream_entries(stream, first, min(_PAGE, last.n + 1 - first)):
             if entry.kind == "DevicesEnrolled":
-                for device, hardware in _decoded(app, str(entry.body["devices"])):
+                for device, hardware, *_ in _decoded(app, str(entry.body["devices"])):
                     found.setdefault(device, (hardware, entry.time_ms))
+            elif entry.kind == "DeviceStandingSet":  # it had knocked
+                found.setdefault(str(entry.body["device"]), ("", entry.time_ms))
             elif entry.kind == "EnvironmentDestroyed":
-                found = {}
+                found, since_ms = {}, entry.time_ms
+    for device, hardware, time_ms in _by_code(app, then, environment, since_ms):
+        found[device] = (hardware, time_ms)
     return dict(sorted(found.items()))
+
+
+def _by_code(
+    app: App, then: AsOf, environment: str, since_ms: int
+) -> Iterator[tuple[str, str, int]]:
+    """Devices that came by a one-time code: only batches that admitted some are opened."""
+    for entry in _batches(app, then, environment):
+        if entry.body.get("admitted") and entry.time_ms >= since_ms:
+            for report in _decoded(app, str(entry.body["batch"]))["reports"]:
+                told = report["told"]
+                if told["type"] == "standing" and told["via"].startswith("code "):
+                    yield report["device"], told.get("hardware", ""), report["time_ms"]
 
 
 def reports(app: App, then: AsOf, environment: str) -> Iterator[Plain]:

@@ -34,6 +34,7 @@ from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.supply.commit import Commit
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Actor
@@ -130,6 +131,7 @@ class App:
     secrets: Secrets
     fleet: Fleet
     identities: Identities
+    codes: EnrolmentCodes
     builder: Building
     jobs: Jobs
     log_key: str

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from surefoot.compose.folder import Settings, load_settings, log_keys, open_store
+from surefoot.compose.folder import Settings, load_settings, log_keys, open_store, seed
 from surefoot.core.errors import Refused
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
@@ -22,9 +22,11 @@ from surefoot.doors.serve import Listener, bind_tcp, serve
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
+from surefoot.engine.device_enrolment import EnrolmentDesk
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_identity import DeviceIdentities
+from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.trust.note import verifiers
 
 _TOLD_SECONDS = 5.0
@@ -53,6 +55,11 @@ def desk_of(
     )
 
 
+def enrolment_of(folder: Path, codes: EnrolmentCodes, desk: DeviceDesk) -> EnrolmentDesk:
+    """What lets devices in that have a one-time code."""
+    return EnrolmentDesk(codes, seed(folder, "installation"), admitted=desk.refresh)
+
+
 def run(folder: Path, devices: str, on_ready: Callable[[str], None]) -> None:
     """Answer devices until SIGTERM or SIGINT. `on_ready` gets the address.
 
@@ -75,7 +82,14 @@ def run(folder: Path, devices: str, on_ready: Callable[[str], None]) -> None:
         desk = desk_of(folder, settings, registry, identities, FileBlobs(folder / "blobs"))
         bound, address = bind_tcp(devices)
         flood = Flood()
-        app = device_app(desk, lifespan=_lifespan(desk), flood=flood, accel=settings.device_accel)
+        codes = EnrolmentCodes(database, clock.now_ms)
+        app = device_app(
+            desk,
+            lifespan=_lifespan(desk),
+            flood=flood,
+            accel=settings.device_accel,
+            enrolment=enrolment_of(folder, codes, desk),
+        )
         door = Listener("devices", app, bound, address, fast_protocol(desk, flood), "on")
         serve((door,), lambda: on_ready(address))
     finally:

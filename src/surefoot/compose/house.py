@@ -74,6 +74,7 @@ class House:
             lifespan=self._desk_lives,
             flood=flood,
             accel=installation.settings.device_accel,
+            enrolment=installation.enrolment,
         )
         self.device_protocol = fast_protocol(installation.desk, flood)
 

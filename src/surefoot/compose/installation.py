@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets as randomness
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from surefoot import __version__
 from surefoot.app import (  # noqa: F401 -- importing them registers their operations
     deployment_questions,
     deployments,
+    device_enrolment,
     device_identity,
     devices,
     environment_map,
@@ -33,7 +34,7 @@ from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
 from surefoot.app.releasing import Releasing
 from surefoot.app.upkeep import note_read
-from surefoot.compose.door import desk_of
+from surefoot.compose.door import desk_of, enrolment_of
 from surefoot.compose.drafts import Drafts
 from surefoot.compose.folder import (
     checkpoint_path,
@@ -55,6 +56,7 @@ from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
+from surefoot.engine.device_enrolment import EnrolmentDesk
 from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
@@ -71,6 +73,7 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import DeviceBatches
 from surefoot.store.device_identity import DeviceIdentities
+from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
 from surefoot.targets.database import DatabaseTarget
@@ -137,6 +140,16 @@ class Installation:
         self.engine = self._engine(leases)
         self.desk = desk_of(folder, self.settings, self.registry, self.identities, self.blobs)
 
+    @cached_property
+    def codes(self) -> EnrolmentCodes:
+        """One-time codes of devices."""
+        return EnrolmentCodes(self.database, self.clock.now_ms)
+
+    @cached_property
+    def enrolment(self) -> EnrolmentDesk:
+        """What lets devices in that have a code."""
+        return enrolment_of(self.folder, self.codes, self.desk)
+
     def _anchor(self) -> Anchor | None:
         origin = verifiers(log_key(self.folder, self.settings))[0].name
         signer = anchor_signer(self.folder, origin)
@@ -182,6 +195,7 @@ class Installation:
             secrets=self.secrets,
             fleet=self.registry,
             identities=self.identities,
+            codes=self.codes,
             builder=Releasing(
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates()
             ),

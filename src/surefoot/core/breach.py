@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from surefoot.core import deployment as deployments
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
-from surefoot.core import policy
+from surefoot.core import facts_enrolment, policy
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
 from surefoot.core.plan import Parent, Plan, Settings, Verdict, check_parent
@@ -106,8 +106,11 @@ def _lifted(world: World, fact: f.FreezeLifted, asker: Asker, time_ms: int) -> N
     environments.lift(world, asker, fact.environment, fact.freeze)
 
 
-@_checks(f.DevicesEnrolled)
-def _devices(world: World, fact: f.DevicesEnrolled, asker: Asker, time_ms: int) -> None:
+@_checks(
+    *(f.DevicesEnrolled, f.DeviceStandingSet, f.DeviceTokenRotated, f.DeviceProfileSet),
+    *(f.GatewayTokenSet, *facts_enrolment.KINDS),
+)
+def _devices(world: World, fact: f.Fact, asker: Asker, time_ms: int) -> None:
     policy.require(world, asker, "device.manage")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from surefoot.core import upcast
+from surefoot.core import facts_enrolment, upcast
 from surefoot.core.fact import Fact as Fact
 from surefoot.core.facts_delivery import (
     ApprovalGiven as ApprovalGiven,
@@ -347,6 +347,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
             DeviceTokenRotated,
             DeviceProfileSet,
             GatewayTokenSet,
+            *facts_enrolment.KINDS,
         ),
         _env,
     ),

@@ -156,7 +156,8 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
 
     `waves` maps a wave's number to {state: count}; `firmware` maps a version to the number of
     devices verified on it. `by_device` is a root over the same reports sorted by device, so that a
-    device's absence can be shown; empty in batches from before there was one.
+    device's absence can be shown; empty in batches from before there was one. `admitted` says how
+    many devices came in by a one-time code.
     """
 
     environment: str
@@ -169,6 +170,7 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     waves: Plain = {}
     firmware: Plain = {}
     by_device: str = ""
+    admitted: int = 0
 
 
 class ServiceReported(Fact, frozen=True, kw_only=True):

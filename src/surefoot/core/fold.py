@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from surefoot.core import facts as f
-from surefoot.core import fold_trust
+from surefoot.core import facts_enrolment, fold_trust
 from surefoot.core import world as w
 from surefoot.core.governance import Governance
 from surefoot.trust import canonical
@@ -243,6 +243,9 @@ def _device_set(world: w.World, fact: f.Fact, entry: w.Recorded) -> None:
     """What the registry holds; the world counts devices, and knows none of them."""
 
 
+w.FOLDS.update(dict.fromkeys(facts_enrolment.KINDS, _device_set))
+
+
 @_folds(f.GatewayTokenSet)
 def _gateway(world: w.World, fact: f.GatewayTokenSet, entry: w.Recorded) -> None:
     world.environments[fact.environment].gateway = fact.active
@@ -351,6 +354,8 @@ def _sealed(world: w.World, fact: f.DeviceBatchSealed, entry: w.Recorded) -> Non
     books.reports += fact.count
     books.last_report = max(books.last_report, fact.last_report)
     books.firmware = fact.firmware
+    if fact.admitted and fact.environment in world.environments:
+        world.environments[fact.environment].devices += fact.admitted
     if fact.deployment:
         # Late reports of an earlier rollout must not hide the counters of the present one.
         waves = {**books.waves, str(fact.deployment): fact.waves}

@@ -73,6 +73,7 @@ class FleetBooks:
             waves=waves,
             firmware=versions,
             by_device=f"sha256:{second.hex()}",
+            admitted=sum(_is_admission(report.body) for report in part),
         )
 
 
@@ -89,6 +90,7 @@ def fact(batch: Batch) -> DeviceBatchSealed:
         waves={wave: dict(count) for wave, count in batch.waves.items()},
         firmware=dict(batch.firmware),
         by_device=batch.by_device,
+        admitted=batch.admitted,
     )
 
 
@@ -141,6 +143,15 @@ def _count_firmware(before: dict[str, int], part: list[Report]) -> dict[str, int
         if report.runs:
             versions[report.runs] = versions.get(report.runs, 0) + 1
     return {version: number for version, number in versions.items() if number > 0}
+
+
+def _is_admission(body: bytes) -> bool:
+    """Whether the report says that a new device came in by a code."""
+    if b'"via":"code ' not in body:  # most are something else, and a batch has thousands
+        return False
+    held = canonical.parse(body)
+    told = held.get("told") if isinstance(held, dict) else None
+    return isinstance(told, dict) and told.get("type") == "standing"
 
 
 def _object(environment: str, deployment: int, part: list[Report]) -> bytes:

@@ -32,7 +32,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A batch that is fixed for ever. Counters are cumulative up to `last_report`.
 
     `waves` maps a wave ("0", "1", ..., "return") of `deployment` to {state: count}; `firmware`
-    maps a version to the number of devices whose newest attributes show it.
+    maps a version to the number of devices whose newest attributes show it. `admitted` is how many
+    came in by a code, in this batch alone.
     """
 
     environment: str
@@ -45,6 +46,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     waves: Counters
     firmware: dict[str, int]
     by_device: str = ""
+    admitted: int = 0
 
 
 class DeviceBatches:

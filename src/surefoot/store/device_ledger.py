@@ -228,14 +228,16 @@ class DeviceLedger:
             self._touched_devices[device.number] = device
             self._report(device, None, "unknown", ran, event)
 
-    def set_standing(self, device: DeviceRow, standing: Standing, via: str) -> None:
+    def set_standing(
+        self, device: DeviceRow, standing: Standing, via: str, hardware: str = ""
+    ) -> None:
         """Change whether the device is let in; what it was to do ends, and it shows nothing."""
         if standing:
             self.forget(device)
         device.standing = standing
         device.wants_attributes = True
         self.note_traits(device)
-        event = StandingSet(standing=standing or "accepted", via=via)
+        event = StandingSet(standing=standing or "accepted", via=via, hardware=hardware)
         self._report(device, None, "unknown", device.runs, event)
 
     def forget(self, device: DeviceRow) -> None:

@@ -179,11 +179,15 @@ class Declared(msgspec.Struct, frozen=True, tag="declared"):
     version: str
 
 
-class StandingSet(msgspec.Struct, frozen=True, tag="standing"):
-    """Whether the device may be offered anything changed; `via` says by what."""
+class StandingSet(msgspec.Struct, frozen=True, tag="standing", omit_defaults=True):
+    """Whether the device may be offered anything changed; `via` says by what.
+
+    `hardware` is that of a device which is new.
+    """
 
     standing: str
     via: str
+    hardware: str = ""
 
 
 def action_traits(action: ActionRow) -> dict[str, Value]:

@@ -138,6 +138,7 @@ class DoorServer:
         body_seconds_max = options.pop("body_seconds_max", 10.0)
         flood = options.pop("flood", None) or Flood()
         accel = options.pop("accel", "")
+        enrolment = options.pop("enrolment", None)
         options = {"proxy_headers": False, "server_header": False, **options}
         if options.pop("fast", True):
             options["http"] = fast_protocol(desk, flood)
@@ -149,7 +150,12 @@ class DoorServer:
             await desk.stop()
 
         app = device_app(
-            desk, lifespan=lifespan, body_seconds_max=body_seconds_max, flood=flood, accel=accel
+            desk,
+            lifespan=lifespan,
+            body_seconds_max=body_seconds_max,
+            flood=flood,
+            accel=accel,
+            enrolment=enrolment,
         )
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options

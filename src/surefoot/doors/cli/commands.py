@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from surefoot.doors.cli.commands_auditor import AUDITOR
 from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
+from surefoot.doors.cli.commands_enrolment import ENROLMENT
 from surefoot.doors.cli.commands_environment import ENVIRONMENTS
 from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
@@ -37,4 +38,7 @@ NOUNS = {
     "demo": "see it all on a real product",
 }
 
-COMMANDS = (*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *TRUST, *HERE, *WITNESS, *AUDITOR)
+COMMANDS = (
+    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *ENROLMENT, *TRUST, *HERE, *WITNESS),
+    *AUDITOR,
+)

@@ -32,6 +32,8 @@ from surefoot.doors.devices.asked import (
     root_of,
 )
 from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
+from surefoot.doors.devices.enrolment import PATH as ENROLMENT
+from surefoot.doors.devices.enrolment import EnrolmentDesk, EnrolmentDoor
 from surefoot.doors.devices.flood import Flood
 from surefoot.doors.devices.refusals import Refusals
 
@@ -48,16 +50,20 @@ def device_app(
     body_seconds_max: float = 10.0,
     flood: Flood | None = None,
     accel: str = "",
+    enrolment: EnrolmentDesk | None = None,
 ) -> Starlette:
     """The device door as an ASGI application; `lifespan` starts and stops the desk.
 
-    `accel`: nginx in front sends the images, from this location; empty when the door does.
+    `accel`: nginx in front sends the images, from this location; empty when the door does. Without
+    `enrolment` nobody is enrolled by a code.
     """
     refusals = Refusals()
     door = DdiDoor(desk, refusals, flood or Flood(), body_seconds_max=body_seconds_max, accel=accel)
-    return Starlette(
-        routes=_routes(door), lifespan=lifespan, exception_handlers=dict(refusals.handlers())
-    )
+    routes = _routes(door)
+    if enrolment is not None:
+        codes = EnrolmentDoor(enrolment, refusals, body_seconds_max)
+        routes.append(Route(ENROLMENT, codes.enrol, methods=["POST"]))
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(refusals.handlers()))
 
 
 def _routes(door: DdiDoor) -> list[Route]:

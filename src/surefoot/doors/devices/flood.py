@@ -19,14 +19,18 @@ _ADDRESSES_MAX = 20_000
 class Flood:
     """See the module. Loop-bound, like the door."""
 
-    def __init__(self, a_second: float = POLLS_A_SECOND, burst: float = BURST) -> None:
+    def __init__(
+        self, a_second: float = POLLS_A_SECOND, burst: float = BURST, *, everybody: bool = False
+    ) -> None:
+        """`everybody`: private addresses are counted as well."""
         self._a_second = a_second
+        self._everybody = everybody
         self._burst = burst
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, address: str, now: float) -> bool:
         """Take one from the address's bucket; False when it is empty."""
-        if not counted(address):
+        if not (self._everybody or counted(address)):
             return True
         left, at = self._buckets.pop(address, (self._burst, now))
         left = min(self._burst, left + max(now - at, 0.0) * self._a_second)
@@ -35,6 +39,12 @@ class Flood:
         if len(self._buckets) > _ADDRESSES_MAX:
             self._buckets.popitem(last=False)
         return allowed
+
+    def give_back(self, address: str) -> None:
+        """What was taken last cost nothing after all."""
+        if address in self._buckets:
+            left, at = self._buckets[address]
+            self._buckets[address] = (min(left + 1, self._burst), at)
 
 
 def counted(address: str) -> bool:
