@@ -173,7 +173,7 @@ def main() -> int:
         assert trust is not None
         shown = verify_export(options.folder, trust)
     except FAULTS as error:
-        shown = {"error": f"{type(error).__name__}: {error}"}
+        shown = {"error": str(error) or "a signature does not hold"}
     lines = [f"{name:<10} {value!r}" for name, value in shown.items()]
     print(json.dumps(shown) if options.json else "\n".join(lines))
     return 5 if "error" in shown else 0

@@ -560,7 +560,7 @@ def page(path: Path, shown: dict[str, Any]) -> str:
         pinned = "by a key you pinned" if shown["pinned"] else "NOT PINNED: by the bundle's own key"
         audited = "audited" if last["auditors"] else "unaudited: an export, read whole, shows more"
         rows = {"what": what, "signed": pinned, "heads map": audited} | last
-        rows |= {"time": times if all(seconds) else "self-timestamped: no witness"}
+        rows |= {"time": times if all(seconds) else "self-timestamped: no witness pinned"}
     lines = (f"{name:<18} {value}" for name, value in (rows | shown).items())
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
 
@@ -590,7 +590,7 @@ def main() -> int:
             shown = verify_bundle(path.read_bytes(), trust, int(time.time()))
             status = max(status, 0 if shown["pinned"] else 3)
         except FAULTS as error:
-            shown, status = {"error": f"{type(error).__name__}: {error}"}, 5
+            shown, status = {"error": str(error) or "a signature does not hold"}, 5
         print(json.dumps(shown) if options.json else page(path, shown))
     return status
 

@@ -100,6 +100,18 @@ def test_it_follows_a_web_server(make: Make, served: str, export: Path) -> None:
     )
 
 
+def test_one_folder_has_one_auditor(make: Make, export: Path) -> None:
+    folder = make(export)
+    with auditor._alone(folder), pytest.raises(Refused, match=r"has it open.*auditor\.locked"):
+        auditor.audit(folder)
+    assert not (folder / "cosigned").exists() and not (folder / "violations").exists()
+    auditor.audit(folder)
+    assert auditor.show(folder)["cosigned"] > 0
+    with pytest.raises(Refused, match=r"auditor\.missing"):
+        auditor.audit(export)
+    assert not (export / "lock").exists()
+
+
 def test_a_signed_wrong_heads_map_is_not_cosigned(
     make: Make, export: Path, delivered: Path
 ) -> None:

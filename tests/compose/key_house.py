@@ -26,9 +26,11 @@ def quiet(done: int, total: int) -> None:
 class House:
     """A data folder and who signs for it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str = "") -> None:
         self.data = folder / "data"
-        self.settings = folders.Settings(installation="home", product="lamp", repository="")
+        self.settings = folders.Settings(
+            installation="home", product="lamp", repository="", store=store
+        )
         founders = tuple(
             folders.FounderKey(person=name, key=key.public.line()) for name, key in PEOPLE.items()
         )

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from key_house import ACTOR, PEOPLE, House, quiet
 
 from surefoot.compose import folder as folders
-from surefoot.compose import key_life, offline, rooting
+from surefoot.compose import key_life, offline, recovery, rooting
 from surefoot.core import facts as f
 from surefoot.core.errors import Corrupt, Refused
 from surefoot.engine.effects import draft
@@ -84,6 +84,27 @@ def test_a_running_server_is_in_the_way(house: House) -> None:
         key_life.rotate(house.data, 24)
     assert log.alarm is None
     database.close()
+
+
+def test_servers_on_the_same_postgresql_are_in_the_way(tmp_path: Path, postgres_dsn: str) -> None:
+    house = House(tmp_path, store=postgres_dsn)
+    house.write()
+    payload = key_life.draft_epoch(house.data, "lost")
+    signed = house.sign(payload)
+    log, database = folders.open_log(house.data, house.settings)
+    for act in (
+        lambda: key_life.rotate(house.data, 24),
+        lambda: key_life.open_epoch(house.data, "lost", signed),
+        lambda: recovery.from_mirror(house.data, tmp_path / "mirror"),
+    ):
+        with pytest.raises(Refused, match=r"store\.directory\.locked"):
+            act()
+    assert log.alarm is None and log.size() > 0
+    assert len(house.verifiers()) == 1
+    database.close()
+    key_life.rotate(house.data, 24)
+    assert len(house.verifiers()) == 2
+    house.write()
 
 
 def test_a_lost_key_is_followed_by_another_epoch_of_the_same_tree(house: House) -> None:

@@ -265,6 +265,8 @@ def test_cosignatures_that_come_as_files_are_verified(database: Database, checkp
     ):
         with pytest.raises(Refused, match=r"journal\.cosignature\.input"):
             cosigning.keep(note)
+    with pytest.raises(Refused, match=r"name the witness in the data folder's witness\.policy"):
+        cosigning.keep(with_lines(asked.note, [stranger.cosign(text, 5)]))
     assert log.cosigned(size) == asked.note
     log.heartbeat()
     kept = cosigning.keep(with_lines(asked.note, [signer.cosign(text, 5)]))

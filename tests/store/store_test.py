@@ -300,3 +300,34 @@ def test_cleared_leases_are_free(database: Database) -> None:
     assert leases.acquire("environment/dev", "fresh", 1_001, 30_000) is None
     leases.clear()
     assert leases.acquire("environment/dev", "fresh", 1_002, 30_000) is not None
+
+
+def test_one_that_is_alone_on_postgres_has_no_writer_beside_it(postgres_dsn: str) -> None:
+    server, other = PostgresDatabase(postgres_dsn), PostgresDatabase(postgres_dsn)
+    for running in (server, other):
+        with pytest.raises(Refused, match=r"store\.directory\.locked.*|stop all servers first"):
+            PostgresDatabase(postgres_dsn, alone=True)
+        running.close()
+    alone = PostgresDatabase(postgres_dsn, alone=True)
+    with alone.write():
+        for more in (False, True):
+            with pytest.raises(Refused, match=r"store\.directory\.locked"):
+                PostgresDatabase(postgres_dsn, alone=more)
+    reader = PostgresDatabase(postgres_dsn, read_only=True)
+    reader.close()
+    alone.close()
+    PostgresDatabase(postgres_dsn).close()
+
+
+def test_a_server_whose_lines_were_cut_does_not_come_back_beside_one_alone(
+    postgres_dsn: str,
+) -> None:
+    server = PostgresDatabase(postgres_dsn)
+    server._pool.close()
+    alone = PostgresDatabase(postgres_dsn, alone=True)
+    with pytest.raises(Refused, match=r"store\.directory\.locked"), server.write():
+        pass
+    alone.close()
+    with server.write():
+        pass
+    server.close()

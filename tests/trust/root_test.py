@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from surefoot.testing.root_scene import FIRST
 from surefoot.trust import canonical, envelope, keys, sshsig
 from surefoot.trust.note import Checkpoint, NotANote, SignerKey
 from surefoot.trust.root import (
@@ -235,3 +236,18 @@ def test_a_root_answers_for_its_keys() -> None:
     assert found.log(NEW) == found.logs[1]
     assert found.log("other") is None
     assert found.logs[1].origin == "surefoot/try@2"
+
+
+def test_what_is_there_twice_is_named() -> None:
+    twice = msgspec.structs.replace(FIRST.witnesses[0], name="auditor")
+    for changed, said in (
+        ({"auditors": (*FIRST.auditors, twice)}, "one cosigner's name twice: auditor"),
+        (
+            {"witnesses": (*FIRST.witnesses, msgspec.structs.replace(twice, name="w9"))},
+            "one cosigner key twice: w9",
+        ),
+        ({"logs": FIRST.logs * 2}, f"one log key twice: {FIRST.logs[0].vkey[:60]}"),
+    ):
+        with pytest.raises(BadRoot) as refused:
+            payload_of(msgspec.structs.replace(FIRST, **changed))
+        assert said in str(refused.value)

@@ -2,7 +2,7 @@
 
 It holds `settings.json` (name, source), `trust` (the log's key or root.json, as pinned), `seed` and
 perhaps `seed-ml-dsa` (0600), `mirror/` (all that was read of the log), `cosigned` (the newest
-checkpoint that was signed here, with the signature) and `violations` (a record a line).
+checkpoint that was signed here, with the signature), `violations` (a record a line) and `lock`.
 Keeps: a checkpoint is cosigned only after every leaf was read, the heads maps computed again, all
 entries folded and compared with the rules and people's signatures, and only when it continues the
 one cosigned before. Does not: need an installation, or see what the server does not tell.
@@ -11,8 +11,10 @@ one cosigned before. Does not: need an installation, or see what the server does
 from __future__ import annotations
 
 import json
+import os
 import secrets as randomness
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from surefoot.journal.mirror import Mirror, Progress
 from surefoot.journal.source import ExportSource
 from surefoot.journal.trusted import Trust, Trusted
 from surefoot.journal.verify import verify_export
-from surefoot.store.durable import write_durably
+from surefoot.store.durable import lock_folder, write_durably
 from surefoot.trust.cosignature import ED25519, ML_DSA_44, SEED_BYTES, CosignerSigner, with_lines
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Entry
@@ -91,14 +93,31 @@ def audit(folder: Path, progress: Progress = lambda done, total: None) -> Plain:
     """Follow the log to its newest checkpoint, verify all of it, and cosign.
 
     Raises `Corrupt` for a violation, which is written down and not signed; `Failed` when the
-    export cannot be read or is not whole.
+    export cannot be read or is not whole; `Refused("auditor.locked")` beside another one, with
+    which it could sign two trees.
     """
+    with _alone(folder):
+        return _audit(folder, progress)
+
+
+def _audit(folder: Path, progress: Progress) -> Plain:
     auditor = _Auditor(folder)
     try:
         return auditor.run(progress)
     except Corrupt as error:
         auditor.note(error)
         raise
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder; what is no auditor's folder is left as it is."""
+    _Auditor(folder)
+    handle = lock_folder(folder, "auditor.locked", "auditor's folder")
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def run(
@@ -109,9 +128,10 @@ def run(
 ) -> None:
     """Audit, again and again, until somebody ends it or something is wrong."""
     clock = SystemClock()
-    while True:
-        on_audit(audit(folder, progress))
-        clock.sleep(interval_seconds)
+    with _alone(folder):
+        while True:
+            on_audit(_audit(folder, progress))
+            clock.sleep(interval_seconds)
 
 
 class _Auditor:
@@ -242,7 +262,7 @@ def show(folder: Path) -> Plain:
         "name": auditor._kept.name,
         "vkeys": [signer.key.text() for signer in auditor._signers],
         "source": auditor._kept.source,
-        "cosigned": split_note(last)[0].splitlines()[1] if last else "",
+        "cosigned": int(split_note(last)[0].splitlines()[1]) if last else 0,
         "violations": len(auditor.violations()),
     }
 

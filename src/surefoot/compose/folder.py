@@ -167,20 +167,29 @@ def snapshot_path(folder: Path) -> Path:
     return folder / "store" / "snapshot"
 
 
-def open_store(folder: Path, settings: Settings, *, read_only: bool = False) -> Database:
-    """The database of a data folder; read-only takes no lock and creates nothing."""
+def open_store(
+    folder: Path, settings: Settings, *, read_only: bool = False, alone: bool = False
+) -> Database:
+    """The database of a data folder; read-only takes no lock and creates nothing.
+
+    `alone`: no other server may have it open. On SQLite no two ever do.
+    """
     if settings.store:
         from surefoot.store.postgres import PostgresDatabase  # noqa: PLC0415 -- optional extra
 
-        return PostgresDatabase(settings.store, read_only=read_only)
+        return PostgresDatabase(settings.store, read_only=read_only, alone=alone)
     return SqliteDatabase(folder / "store", read_only=read_only)
 
 
 def open_log(
-    folder: Path, settings: Settings, fault: Callable[[str], None] = lambda place: None
+    folder: Path,
+    settings: Settings,
+    fault: Callable[[str], None] = lambda place: None,
+    *,
+    alone: bool = False,
 ) -> tuple[Log[World], Database]:
-    """The journal of a data folder, and its database."""
-    database = open_store(folder, settings)
+    """The journal of a data folder, and its database; `alone` as in `open_store`."""
+    database = open_store(folder, settings, alone=alone)
     path = checkpoint_path(folder, settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = SystemClock()

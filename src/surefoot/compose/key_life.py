@@ -65,7 +65,7 @@ def rotate(folder: Path, overlap_hours: int) -> Plain:
     keys = kept_keys(folder, settings.installation)
     present = keys[-1]
     new = _next_key(folder, keys, present.verifier.name, "")
-    log, database = open_log(folder, settings)
+    log, database = open_log(folder, settings, alone=True)
     try:
         _sound(log)
         until_ms = clock.now_ms() + overlap_hours * _HOUR_MS
@@ -178,7 +178,7 @@ def epoch_log(
 
     `afresh`: what the epoch before signed last is lost, and does not bind this one.
     """
-    database, clock = open_store(folder, settings), SystemClock()
+    database, clock = open_store(folder, settings, alone=True), SystemClock()
     try:
         signer: CheckpointSigner = checkpoint_signer(
             folder, keys, checkpoint_path(folder, settings), clock.now_ms
@@ -256,7 +256,7 @@ def _sound(log: Log[World]) -> None:
 
 def _beat(folder: Path, settings: Settings) -> None:
     """Sign once with what the folder now says, so that the first checkpoint with both is out."""
-    log, database = open_log(folder, settings)
+    log, database = open_log(folder, settings, alone=True)
     try:
         log.heartbeat()
     finally:

@@ -43,13 +43,13 @@ def from_mirror(folder: Path, mirror: Path) -> Plain:
     settings = load_settings(folder)
     keys = kept_keys(folder, settings.installation)
     believed = [key.verifier for key in reversed(keys) if key.ended != "compromised"]
-    database = open_store(folder, settings)
+    database = open_store(folder, settings, alone=True)
     try:
         last = reader_of(keys, checkpoint_path(folder, settings)).last()
         found = recover(database, believed, last, mirror, new_world)
     finally:
         database.close()
-    log, database = open_log(folder, settings)
+    log, database = open_log(folder, settings, alone=True)
     try:
         if log.alarm is not None:
             raise log.alarm

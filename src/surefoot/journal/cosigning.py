@@ -37,6 +37,11 @@ _PAUSE_SECONDS = 0.2
 _WAIT_SECONDS = 1.0
 _RETRY_SECONDS = (1.0, 60.0)
 _TRIES = 3
+_UNCHANGED = "bring the file that surefoot witness sign or auditor run wrote, unchanged"
+_NAMED = (
+    "name the witness in the data folder's witness.policy and start the server again, or the "
+    "auditor in a published root.json; then bring the file again"
+)
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +133,9 @@ class Cosigning:
         except NotANote as error:
             raise _not_kept(str(error)) from None
         if not found:
-            raise _not_kept("no cosignature by a witness of the policy or an auditor of the root")
+            raise _not_kept(
+                "no cosignature by a witness of the policy or an auditor of the root", _NAMED
+            )
         if not self._own(checkpoint):
             raise _not_kept("a checkpoint of another tree than this log's")
         self._store(checkpoint.size, text, lines, keys)
@@ -251,11 +258,11 @@ def _differs(name: str, old: int) -> Corrupt:
     )
 
 
-def _not_kept(found: str) -> Refused:
+def _not_kept(found: str, remedy: str = _UNCHANGED) -> Refused:
     return Refused(
         "journal.cosignature.input",
         "cosigned checkpoint",
         expected="a checkpoint of this log, cosigned by witnesses of the policy or auditors",
         found=found[:200],
-        remedy="bring the file that surefoot witness sign or auditor run wrote, unchanged",
+        remedy=remedy,
     )

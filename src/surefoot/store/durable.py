@@ -1,4 +1,4 @@
-"""Small files that a crash leaves whole: the old content or the new, never a part.
+"""Small files that a crash leaves whole, the old content or the new; and a folder of one's own.
 
 Keeps: content first, then the name, then the folder that holds the name. Does not: notice two
 writers of one file; whoever writes holds what makes it the only one.
@@ -6,8 +6,13 @@ writers of one file; whoever writes holds what makes it the only one.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+
+from surefoot.core.errors import Refused
+
+_LOCK_NAME = "lock"
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -34,3 +39,28 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock_folder(
+    folder: Path, code: str = "store.directory.locked", subject: str = "data directory"
+) -> int:
+    """Take the folder's lock, which the kernel gives back when the process ends, however it ends.
+
+    Returns its open file; close that to give it up. Raises `Refused(code)` when another has it.
+    """
+    handle = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(handle)
+        raise Refused(
+            code,
+            f"{subject} {folder}",
+            expected="no other process on it",
+            found=f"process {holder} has it open",
+            remedy="use the running one, or stop it first",
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle

@@ -25,6 +25,7 @@ from surefoot.store.postgres_watch import APPLICATION, Watch
 
 _RIGHTS = (errors.UndefinedTable, errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
 _SCHEMA_LOCK = 0x5AFEF007
+_DOOR_LOCK = 0x5AFEF008
 _ROWS_AT_ONCE = 5_000
 
 
@@ -99,18 +100,24 @@ class PostgresDatabase:
 
     kind = "postgres"
 
-    def __init__(self, dsn: str, *, read_only: bool = False) -> None:
+    def __init__(self, dsn: str, *, read_only: bool = False, alone: bool = False) -> None:
         """Connect and create what is missing; read-only creates and changes nothing.
 
-        Raises `Refused("store.address.input")` for no address, `Failed` when nothing answers.
+        `alone`: no other process may have it open but to read, from here until `close`.
+        Raises `Refused("store.address.input")` for no address, `Failed` when nothing answers,
+        `Refused("store.directory.locked")` beside one that is alone, or when this one is not.
         """
+        greet = None if read_only or alone else partial(_enter, shared=True)
         try:
-            self._pool = Pool(dsn, read_only=read_only)
+            self._pool = Pool(dsn, read_only=read_only, greet=greet)
         except psycopg.ProgrammingError:
             raise _no_address() from None
         self._mutex = threading.RLock()
         self._write = threading.RLock()
         self._names: dict[str, threading.RLock] = {}
+        if alone:
+            with _translated():
+                self._pool.keep(partial(_enter, shared=False))
         with _translated(), self._pool.lend() as connection, connection.transaction():
             if not read_only:
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
@@ -175,6 +182,20 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close all connections; their locks end with them."""
         self._pool.close()
+
+
+def _enter(connection: psycopg.Connection, *, shared: bool) -> None:
+    """Hold the door that all writers hold together, or one alone; it ends with the connection."""
+    name = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+    row = connection.execute(f"SELECT {name}(%s)".encode(), (_DOOR_LOCK,)).fetchone()
+    if row != (True,):
+        raise Refused(
+            "store.directory.locked",
+            "PostgreSQL database",
+            expected="no key of the log at work on it" if shared else "no other server on it",
+            found="another process has it open",
+            remedy="wait until the other command has ended" if shared else "stop all servers first",
+        )
 
 
 def _give_up(connection: psycopg.Connection, number: int) -> None:

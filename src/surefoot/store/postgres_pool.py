@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,13 +26,18 @@ _OPTIONS = (
     "-c lock_timeout=20000 -c idle_in_transaction_session_timeout=60000"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 )
+_Greet = Callable[[psycopg.Connection], None]
 
 
 class Pool:
     """See the module. All methods may be called from any thread."""
 
-    def __init__(self, dsn: str, *, read_only: bool = False) -> None:
-        """Opens nothing yet. Raises `psycopg.ProgrammingError` for an address that is none."""
+    def __init__(self, dsn: str, *, read_only: bool = False, greet: _Greet | None = None) -> None:
+        """Opens nothing yet; `greet` is called with each new connection, and may refuse it.
+
+        Raises `psycopg.ProgrammingError` for an address that is none.
+        """
+        self._greet = greet
         self._parameters = conninfo_to_dict(dsn)
         given = str(self._parameters.pop("options", "") or "")
         also = " -c default_transaction_read_only=on" if read_only else ""
@@ -80,7 +85,17 @@ class Pool:
             if _is_quiet(found):
                 return found
             self._drop(found)
+        return self.keep(self._greet)
+
+    def keep(self, greet: _Greet | None) -> psycopg.Connection:
+        """A new connection that is there until `close`, and is lent to nobody."""
         made = self.connect()
+        try:
+            if greet is not None:
+                greet(made)
+        except BaseException:
+            made.close()
+            raise
         with self._guard:
             self._all.add(made)
         return made

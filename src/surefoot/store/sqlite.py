@@ -6,7 +6,6 @@ process; one connection writes, each thread reads through its own. Does not: sha
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -16,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
+from surefoot.core.errors import Corrupt, Failed, SurefootError
 from surefoot.store.database import Row, Value, schema, statement
+from surefoot.store.durable import lock_folder
 
 FILE_NAME = "surefoot.db"
-_LOCK_NAME = "lock"
 _LOG_PAGES = 8_192
 _BUSY_MS = 10_000
 _SCRUBS_MAX = 20
@@ -84,7 +83,7 @@ class SqliteDatabase:
         self._readers: list[tuple[threading.Thread, sqlite3.Connection]] = []
         if not read_only:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(directory)
+            self._lock = lock_folder(directory)
         try:
             self._writer = self._open()
         except BaseException:
@@ -214,26 +213,6 @@ class SqliteDatabase:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def _lock(directory: Path) -> int:
-    """Take the lock that the kernel gives back when the process ends, however it ends."""
-    handle = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(handle)
-        raise Refused(
-            "store.directory.locked",
-            f"data directory {directory}",
-            expected="no other server on it",
-            found=f"process {holder} has it open",
-            remedy="use the running server, or stop it first",
-        ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return handle
 
 
 @contextmanager

@@ -80,7 +80,8 @@ def _figures(began: float, attempts: int) -> dict[str, Any]:
 
 
 def _failed(folder: Path, check: Check, found: str, began: float, attempts: int) -> Outcome:
-    log = f"{folder.name}/generations/{check.generation}/output.log"
+    # From the data folder: targets/ENVIRONMENT/process/COMPONENT.
+    log = Path(*folder.parts[-4:], "generations", check.generation, "output.log")
     reason = (
         f"{folder.name} did not become healthy: expected 2xx from {check.health.path} within "
         f"{check.health.timeout_seconds} s; found {found}; see {log} [target.check.failed]"

@@ -45,7 +45,8 @@ class SimulatedDevice(msgspec.Struct, kw_only=True):
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """What the devices saw. `statuses` counts answers by HTTP status; times in seconds."""
+    """What the devices saw. `statuses` counts answers by HTTP status; `trouble` says in words what
+    was wrong last when no answer came; times in seconds."""
 
     devices: int
     seconds: float
@@ -57,6 +58,7 @@ class Summary(msgspec.Struct, kw_only=True):
     downloads: int
     bytes_downloaded: int
     troubles: int
+    trouble: str = ""
     statuses: dict[int, int]
     versions: dict[str, int]
 
@@ -98,6 +100,7 @@ async def simulate(
         connections=http.connections,
         statuses=dict(sorted(statuses.items())),
         versions=dict(Counter(device.version for device in devices)),
+        trouble=next((life.trouble for life in lives if life.trouble), ""),
         **{name: counts[name] for name in _COUNTED},
     )
 
@@ -138,6 +141,7 @@ class _Life:
         self._root = f"/{environment}/controller/v1/{name}"
         self._headers = {"Authorization": f"TargetToken {device.token}"}
         self._silent = self._restarted = False
+        self.trouble = ""
         self._place = hashlib.sha256(device.device.encode()).digest()[0] / 256
 
     async def live(self) -> None:
@@ -147,8 +151,9 @@ class _Life:
             wait = 1.0
             try:
                 wait = await self._turn()
-            except _BROKEN:
+            except _BROKEN as error:
                 self._counts["troubles"] += 1
+                self.trouble = str(error) or type(error).__name__
             if self._restarted:
                 # As devices do: what starts anew asks at once, and so shows what it runs.
                 self._restarted, wait = False, _FIRST_WAIT_SECONDS

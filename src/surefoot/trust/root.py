@@ -254,7 +254,7 @@ def check(root: Root) -> None:
     _names(root.signers)
     if root.threshold > len(root.signers):
         raise BadRoot(f"threshold {root.threshold} of {len(root.signers)} signers")
-    _distinct("signer", [_person(line) for line in root.signers.values()])
+    _distinct("signer's key", [(_person(line), name) for name, line in root.signers.items()])
     if not root.logs:
         raise BadRoot("no log key")
     if "#" in root.quorum:
@@ -262,15 +262,16 @@ def check(root: Root) -> None:
     for listed in (root.signers, root.logs, root.witnesses, root.auditors, root.release_keys):
         if len(listed) > _LISTED_MAX:
             raise BadRoot(f"more than {_LISTED_MAX} of a kind")
-    _distinct("log key", [_log(log) for log in root.logs])
+    _distinct("log key", [(_log(log), log.vkey) for log in root.logs])
     cosigners = (*root.witnesses, *root.auditors)
     _names(entry.name for entry in cosigners)
-    _distinct("cosigner's name", [entry.name for entry in cosigners])
+    _distinct("cosigner's name", [(entry.name, entry.name) for entry in cosigners])
     anchors = {_cosigner(log.anchor) for log in root.logs if log.anchor}
     # A log that is its own witness, or a founder who is one, would stand behind itself twice.
     others = {*anchors, *map(_log, root.logs), *(key.raw for key in root.signer_keys())}
-    _distinct("cosigner key", [*(_cosigner(entry.vkey) for entry in cosigners), *others])
-    _distinct("release key", [_person(entry.key) for entry in root.release_keys])
+    own = [(_cosigner(entry.vkey), entry.name) for entry in cosigners]
+    _distinct("cosigner key", [*((raw, "the log's or a founder's") for raw in others), *own])
+    _distinct("release key", [(_person(entry.key), entry.key) for entry in root.release_keys])
     times = [(log.from_ms, log.until_ms) for log in root.logs]
     times += [(entry.from_ms, entry.until_ms) for entry in cosigners]
     times += [(entry.from_ms, entry.until_ms) for entry in root.release_keys]
@@ -326,9 +327,13 @@ def _names(names: Iterable[str]) -> None:
             raise BadRoot(f"not a name: {name[:80]!r}")
 
 
-def _distinct(what: str, listed: Sequence[object]) -> None:
-    if len(set(listed)) != len(listed):
-        raise BadRoot(f"one {what} twice")
+def _distinct(what: str, listed: Sequence[tuple[object, str]]) -> None:
+    """Refuse what is there twice, by the name of its second place."""
+    seen: set[object] = set()
+    for each, name in listed:
+        if each in seen:
+            raise BadRoot(f"one {what} twice: {name[:120]}")
+        seen.add(each)
 
 
 def _open(content: bytes, root: Root) -> None:

@@ -107,6 +107,7 @@ def test_a_proofs_file_may_be_named_by_o(typed: str, prove: str, output: str) ->
         ("environment show a --prove y.json -o x.json", "unknown 'x.json'"),
         ("person list -o xml", "unknown 'xml'"),
         ("person list -o", "expected one argument"),
+        ("journal erase 4", "--reason"),
     ],
 )
 def test_a_form_of_output_that_is_none_is_refused(

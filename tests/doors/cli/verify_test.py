@@ -80,4 +80,4 @@ def test_with_the_log_key_alone_it_is_self_timestamped(
 ) -> None:
     assert main(["verify", str(folder / "witnessed.json"), "--log-key", VKEY]) == 0
     page = capsys.readouterr().out
-    assert "self-timestamped: no witness" in page and "the log's key alone" in page
+    assert "self-timestamped: no witness is pinned" in page and "the log's key alone" in page

@@ -33,7 +33,9 @@ def emit(options: argparse.Namespace, answer: dict[str, Any], view: str = "") ->
     if options.output == "json":
         show.as_json(answer)
     elif answer.get("exists") is False and options.command.view != "environment":
-        words = (options.command.noun, *given(options).values())
-        show.line(f"not there then: {' '.join(str(word) for word in words)}")
+        named = given(options)
+        at = answer.get("at") or named.get("at", "that time")
+        words = (options.command.noun, *(v for name, v in named.items() if name != "at"))
+        show.line(f"{' '.join(str(word) for word in words)} did not exist at {at}")
     else:
         _VIEWS[view or options.command.view](answer)

@@ -298,7 +298,7 @@ _JOURNAL = (
         "/journal/{index}/erasures",
         Word("index", "its place in the journal", int),
         Word("--commitment", "only this one of the entry's", shown_as="TEXT"),
-        REASON,
+        REASON._replace(required=True),
     ),
     question(
         "journal checkpoint",

@@ -13,6 +13,7 @@ from surefoot.doors.cli import compose, files, show
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.progress import Progress, progress_for
 
+_RULES_ELSEWHERE = "not checked here; journal verify --data DIR or --full DIR does"
 _REMEDY = "keep a copy as it is, compare it with an export or a backup, find out who changed it"
 
 
@@ -72,7 +73,9 @@ def _tell(options: argparse.Namespace, report: dict[str, Any]) -> None:
     if options.output == "json":
         print(json.dumps(report, indent=2, sort_keys=True))
     else:
-        show.fields((k.replace("_", " "), v) for k, v in report.items() if k != "problems")
+        # No entry that was compared: the server compares none, an export and a folder are.
+        said = {**report, "rules": report.get("rules") or _RULES_ELSEWHERE}
+        show.fields((k.replace("_", " "), v) for k, v in said.items() if k != "problems")
         show.table(
             ("problem", "subject", "expected", "found"),
             ((p["code"], p["subject"], p["expected"], p["found"]) for p in problems),

@@ -18,7 +18,8 @@ def rotate(options: argparse.Namespace) -> None:
     if not 0 <= options.overlap_hours <= _OVERLAP_HOURS_MAX:
         raise _refused(f"0 to {_OVERLAP_HOURS_MAX} hours", str(options.overlap_hours))
     made = compose.load("key_life").rotate(folder, options.overlap_hours)
-    _tell(options, made, "then publish a root that names both: surefoot root draft --data FOLDER")
+    then = "then publish a root that names both: surefoot root draft --data FOLDER"
+    _tell(options, made, f"{then}\n{_known(made)}")
 
 
 def new_epoch(options: argparse.Namespace) -> None:
@@ -33,7 +34,7 @@ def new_epoch(options: argparse.Namespace) -> None:
         root.write_draft(options, options.draft, payload)
     elif options.root:
         made = life.open_epoch(folder, cause, files.read(Path(options.root)))
-        _tell(options, made, "give everybody the new root.json: surefoot root get")
+        _tell(options, made, f"give everybody the new root.json: surefoot root get\n{_known(made)}")
     else:
         raise _refused(
             "--draft FILE, and then --root FILE with what the founders signed", "neither"
@@ -57,9 +58,15 @@ def recover(options: argparse.Namespace) -> None:
         made = recovery.open_discontinuity(
             folder, files.read(Path(options.root)), options.lost_up_to
         )
-        _tell(options, made, "give everybody the new root.json, and say what is lost and why")
+        then = "give everybody the new root.json, and say what is lost and why"
+        _tell(options, made, f"{then}\n{_known(made)}")
     else:
         raise _refused("--draft FILE, then --root FILE with what was signed", "neither")
+
+
+def _known(made: dict[str, Any]) -> str:
+    """What each witness of the log does now."""
+    return f"each witness: surefoot witness trust DIR {made.get('log_key') or made.get('new')}"
 
 
 def _tell(options: argparse.Namespace, made: dict[str, Any], then: str) -> None:
@@ -67,7 +74,7 @@ def _tell(options: argparse.Namespace, made: dict[str, Any], then: str) -> None:
         show.as_json(made)
         return
     show.fields((name.replace("_", " "), value) for name, value in made.items())
-    show.line(then)
+    show.text(then + "\n")
 
 
 def _refused(expected: str, found: str) -> Refused:

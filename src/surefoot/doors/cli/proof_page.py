@@ -64,20 +64,26 @@ def _what(proved: Proved) -> str:
 def times(proved: Proved) -> list[tuple[str, str]]:
     """The bracket by witness time and by server time, and the entry in force."""
     entry, before, after = proved.entry, proved.before, proved.after
-    start = text_of_time(before.time_ms) if before else "the journal's beginning"
+    start = text_of_time(before.time_ms) if before else ""
     end = text_of_time(after.time_ms) if after else "open: the journal had nothing later"
-    said = "" if proved.witnessed else " (self-timestamped: no witness)"
-    rows = [("by server time", f"between {start} and {end}{said}")]
+    pinned = "the root asks for no witness" if proved.root_version else "no witness is pinned"
+    said = "" if proved.witnessed else f" (self-timestamped: {pinned})"
+    rows = [("by server time", f"{_between(start, end)}{said}")]
     if proved.witnessed:
-        first = _second(before) if before else "the journal's beginning"
+        first = _second(before) if before else ""
         last = _second(after) if after else "open"
-        rows.insert(0, ("by witness time", f"between {first} and {last}"))
+        rows.insert(0, ("by witness time", _between(first, last)))
     if entry is not None:
         who = f"{entry.actor.type} {entry.actor.id} ({entry.actor.auth})"
         rows.append(("in force since", f"{text_of_time(entry.time_ms)}, entry {entry.index}"))
         rows.append(("written by", f"{who}, {entry.kind}"))
         rows.append(("reason", entry.reason))
     return rows
+
+
+def _between(start: str, end: str) -> str:
+    """The bracket; what has no earlier checkpoint may be from before the journal began."""
+    return f"between {start} and {end}" if start else f"before {end}; nothing earlier was signed"
 
 
 def _second(edge: Edge) -> str:
@@ -114,14 +120,16 @@ def _how(proved: Proved) -> Iterator[str]:
     if proved.audited:
         yield "an auditor has read every leaf up to the later one, and computed every map"
     if proved.changes:
-        yield f"all {proved.changes} entries of {proved.stream} between them, without a gap"
+        all_of = "the one entry" if proved.changes == 1 else f"all {proved.changes} entries"
+        yield f"{all_of} of {proved.stream} between them, without a gap"
     elif len(edges) == 2:
         yield f"both maps say the same of {proved.stream}: nothing changed in between"
     if proved.entry is not None:
         yield "the state has the digest that its entry carries"
     for shown in proved.evidence:
         signed = f", signed by {shown.signed_by}" if shown.signed_by else ""
-        beside = f", with {len(shown.digests)} document(s) that it names" if shown.digests else ""
+        beside = f", with the documents that it names ({len(shown.digests)})"
+        beside = beside if shown.digests else ""
         yield f"{shown.entry.kind}, entry {shown.entry.index} of the same tree{signed}{beside}"
 
 
@@ -130,7 +138,8 @@ def _not(proved: Proved) -> Iterator[str]:
         yield "that the server's clock was right: no quorum of witnesses signed these checkpoints"
     if not proved.audited:
         yield "that the log put every entry into its map: only an export, read whole, or an auditor"
-    yield "that what ran was what is recorded: see drift in the state"
+    drift = proved.state is not None and "drift" in proved.state
+    yield "that what ran was what is recorded" + (": see drift in the state" if drift else "")
     if proved.after is None:
         yield "anything after the newest seal"
     if proved.release:

@@ -84,6 +84,8 @@ def _usage(word: Word) -> str:
     name = "|".join(word.choices) or word.shown_as or word.key.upper()
     if word.flag:
         return f" [{word.name}]"
+    if word.required:
+        return f" {word.name} {name}"
     if word.name.startswith("--"):
         return f" [{word.name} {name}]" + ("..." if word.many else "")
     text = f"{name}..." if word.many else name

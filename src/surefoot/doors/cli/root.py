@@ -29,6 +29,8 @@ from surefoot.trust.root import (
     unsigned,
 )
 
+_REMEDY = "make it with: surefoot root draft, and let the founders sign it: root sign FILE"
+
 
 def draft(options: argparse.Namespace) -> None:
     """Write what the founders are to sign."""
@@ -92,8 +94,15 @@ def show_root(options: argparse.Namespace) -> None:
 
 
 def accept(options: argparse.Namespace) -> None:
-    """Send it to the server."""
-    text = files.read(Path(options.file)).decode("utf-8", "replace")
+    """Send it to the server; a draft that nobody signed is refused here already."""
+    content = files.read(Path(options.file))
+    root, sealed = _opened(options.file, content)
+    if not sealed:
+        found = "a draft that nobody signed"
+        remedy = f"let founders sign it first: surefoot root sign {options.file}"
+        expected = f"a root signed by {root.threshold} of {', '.join(sorted(root.signers))}"
+        raise _refused(options.file, expected, found, remedy)
+    text = content.decode("utf-8", "replace")
     asking.emit(options, client_for(options).ask("POST", "/root", {"root": text}))
 
 
@@ -162,10 +171,12 @@ def _confirm(options: argparse.Namespace, root: Root) -> None:
     if options.yes:
         return
     if not sys.stdin.isatty():
-        raise _refused(options.file, "a terminal to ask on, or --yes", "neither")
+        remedy = f"read it (surefoot root show {options.file}), then sign it with --yes"
+        raise _refused(options.file, "a terminal to ask on, or --yes", "neither", remedy)
     typed = input(f"sign root version {root.version} of {root.installation}? type its version: ")
     if typed.strip() != str(root.version):
-        raise _refused(options.file, str(root.version), typed[:40] or "nothing")
+        remedy = "nothing was signed; type the version that you read above"
+        raise _refused(options.file, str(root.version), typed[:40] or "nothing", remedy)
 
 
 def _page(root: Root) -> None:
@@ -201,11 +212,11 @@ def _time(from_ms: int, until_ms: int) -> str:
     return f"from {text_of_time(from_ms)}{until}"
 
 
-def _refused(name: str, expected: str, found: Any) -> Refused:
+def _refused(name: str, expected: str, found: Any, remedy: str = _REMEDY) -> Refused:
     return Refused(
         "root.file.input",
         f"root {name}",
         expected=expected,
         found=str(found)[:300],
-        remedy="make it with: surefoot root draft, and let the founders sign it: root sign FILE",
+        remedy=remedy,
     )

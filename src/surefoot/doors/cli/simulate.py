@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from surefoot.core.errors import Refused
+from surefoot.core.errors import Failed, Refused
 from surefoot.doors.cli import asking, files, show
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.progress import progress_for
@@ -47,6 +47,14 @@ def simulate(options: argparse.Namespace) -> None:
     finally:
         progress.end()
     asking.emit(options, msgspec.to_builtins(summary, str_keys=True))
+    if summary.polls and not summary.statuses:
+        raise Failed(
+            "device.simulate.unanswered",
+            f"device door {options.url}",
+            expected=f"an answer to one of {summary.polls} polls",
+            found=summary.trouble[:200] or "none yet",
+            remedy="start the server, or name the address that it prints for devices with --url",
+        )
 
 
 def _make(options: argparse.Namespace, file: Path) -> None:

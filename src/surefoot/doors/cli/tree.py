@@ -33,6 +33,7 @@ class Word(NamedTuple):
     shown_as: str = ""
     flag: bool = False
     optional: bool = False
+    required: bool = False
 
     @property
     def key(self) -> str:
@@ -147,6 +148,7 @@ def _add(parser: Parser, word: Word) -> None:
             given["metavar"] = word.shown_as or listed
     if word.name.startswith("--"):
         given |= {"action": "append"} if word.many else {"default": word.default}
+        given |= {"required": True} if word.required else {}
         given |= {"nargs": "?", "const": NAMED_BY_OUTPUT} if word.optional else {}
         parser.add_argument(word.name, **given)
         return

@@ -23,7 +23,13 @@ def plain(answer: Answer) -> None:
     for name, rows in lists.items():
         show.heading(f"\n{name}" if len(answer) > 1 else name)
         headers = list(dict.fromkeys(key for row in rows for key in row))
+        headers.sort(key=_place)
         show.table(headers, ([row.get(key) for key in headers] for row in rows))
+
+
+def _place(header: str) -> int:
+    """What a row is about stands first, what went wrong last; others stay as they come."""
+    return {"name": 0, "id": 0, "size": 1, "error": 3}.get(header, 2)
 
 
 def people(answer: Answer) -> None:

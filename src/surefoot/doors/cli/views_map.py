@@ -57,7 +57,8 @@ def _part(part: str, answer: Answer, columns: tuple[str, ...], name: str = "name
 
 def _origin(row: Answer) -> tuple[str, str]:
     origin = row.get("origin") or {}
-    return str(origin.get("commit", ""))[:12], str(origin.get("author", ""))
+    author, why = str(origin.get("author", "")), str(origin.get("why", ""))
+    return str(origin.get("commit", ""))[:12], f"{author}: {why}" if why else author
 
 
 def _short(value: Any) -> Any:
