@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,12 +16,19 @@ from house import LAMP, AppHouse
 from surefoot.app.moment import shown
 from surefoot.app.operation import OPERATIONS, Operation
 from surefoot.core.errors import Refused
+from surefoot.core.finding import Location, Seen
 from surefoot.store.device import AttributesPut, Incoming
 from surefoot.trust import device_proof, proof
 
 House = Callable[[str], AppHouse]
 
 PLACES = ("dev", "production", "dev-copy", "moon")
+FOUND = Seen(
+    rule="r1",
+    title="r1",
+    severity="high",
+    location=Location(kind="file", component="api", path="a.py", mark="1"),
+).fingerprint()
 GIVEN: dict[str, tuple[dict[str, Any], ...]] = {
     "deployment list": ({}, {"environment": "dev"}, {"limit": 1}, {"before": 3}),
     "deployment show": tuple({"number": n} for n in range(1, 7)),
@@ -30,6 +39,9 @@ GIVEN: dict[str, tuple[dict[str, Any], ...]] = {
         {"left": "dev", "right": "dev-copy"},
     ),
     "environment history": tuple({"name": n, "limit": k} for n in PLACES for k in (2, 50)),
+    "finding list": ({}, {"scope": "sast"}, {"state": "open"}),
+    "finding show": tuple({"scope": "sast", "fingerprint": name} for name in (FOUND, "0" * 64)),
+    "finding export": tuple({"scope": "sast", "form": form} for form in ("csv", "sarif")),
     "journal show": ({}, {"limit": 3}, {"stream": "env/dev"}, {"kind": "RoleGranted"}),
     "release show": ({"version": "1.0.0"}, {"version": "1.1.0"}),
     "release list": ({}, {"after": "1.1.0"}),
@@ -104,9 +116,27 @@ def told(home: AppHouse, device: str, **values: str) -> None:
     home.installation.seal_devices()
 
 
+def scanned(home: AppHouse, *rules: str) -> None:
+    """A report of a static analyser."""
+    where = {"physicalLocation": {"artifactLocation": {"uri": "a.py"}}}
+    results = [{"ruleId": rule, "level": "error", "locations": [where]} for rule in rules]
+    driver = {"name": "checker", "rules": [{"id": "r1"}]}
+    run = {"tool": {"driver": driver}, "invocations": [{"executionSuccessful": True}]}
+    content = json.dumps({"version": "2.1.0", "runs": [{**run, "results": results}]}).encode()
+    report = base64.b64encode(zlib.compress(content)).decode()
+    given = {"scope": "sast", "component": "api", "form": "sarif"}
+    home.call("finding import", "ann", report=report, **given)
+
+
 def history(home: AppHouse) -> Iterator[None]:
     """Everything that can change, one thing at a time."""
     home.set_up()
+    yield
+    scanned(home, "r1")
+    yield
+    home.call("finding accept", "ann", scope="sast", fingerprint=FOUND, days=3, control="none")
+    yield
+    scanned(home, "r2")
     yield
     home.release("1.0.0")
     yield
@@ -155,7 +185,7 @@ def test_an_answer_about_a_moment_is_the_one_given_at_it(home: AppHouse) -> None
         }
         moments.append((now, answers))
         time.sleep(0.005)
-    assert len(moments) == 10
+    assert len(moments) == 13
     for at, answers in moments:
         for operation in questions():
             for arguments in given(operation):

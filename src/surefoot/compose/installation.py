@@ -20,6 +20,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     devices,
     environment_map,
     environments,
+    findings,
     journal,
     payload,
     people,

@@ -61,18 +61,13 @@ from surefoot.core.facts_delivery import (
 from surefoot.core.facts_delivery import (
     StepFinished as StepFinished,
 )
-from surefoot.core.facts_trust import (
-    EpochOpened as EpochOpened,
-)
-from surefoot.core.facts_trust import (
-    LogKeyRotated as LogKeyRotated,
-)
-from surefoot.core.facts_trust import (
-    PayloadErased as PayloadErased,
-)
-from surefoot.core.facts_trust import (
-    RootPublished as RootPublished,
-)
+from surefoot.core.facts_finding import FindingAccepted as FindingAccepted
+from surefoot.core.facts_finding import FindingAssigned as FindingAssigned
+from surefoot.core.facts_finding import FindingsImported as FindingsImported
+from surefoot.core.facts_trust import EpochOpened as EpochOpened
+from surefoot.core.facts_trust import LogKeyRotated as LogKeyRotated
+from surefoot.core.facts_trust import PayloadErased as PayloadErased
+from surefoot.core.facts_trust import RootPublished as RootPublished
 from surefoot.core.target import Plain
 from surefoot.trust.digest import Digest
 
@@ -369,6 +364,10 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
     ServiceReported: lambda f: f"services/{f.environment}",  # type: ignore[attr-defined]
     RootPublished: lambda _: "root",
     **dict.fromkeys((LogKeyRotated, EpochOpened), lambda _: "log"),
+    **dict.fromkeys(
+        (FindingsImported, FindingAccepted, FindingAssigned),
+        lambda f: f"findings/{f.scope}",  # type: ignore[attr-defined]
+    ),
     PayloadErased: lambda _: "erasures",
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",

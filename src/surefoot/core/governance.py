@@ -76,5 +76,6 @@ FOUNDER_PERMISSIONS = (
     "freeze",
     "root.accept",
     "payload.erase",
+    "finding.manage",
 )
 """What founders may do besides their granted roles: set up, but neither deploy nor approve."""

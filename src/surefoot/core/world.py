@@ -206,6 +206,27 @@ class LogState(State):
     lost: list[list[int]] = []
 
 
+class AcceptedFinding(State):
+    """Who lives with a finding, until when, and how severe it was then."""
+
+    person: str
+    until_ms: int
+    severity: str
+
+
+class FindingScope(State):
+    """What is checked again and again in the same way: its newest list of findings, a blob."""
+
+    scope: str
+    component: str = ""
+    findings: str = ""
+    reports: int = 0
+    newest_ms: int = 0
+    conclusive: bool = False
+    accepted: dict[str, AcceptedFinding] = {}
+    owners: dict[str, str] = {}
+
+
 class Tally(State):
     """Counted entries of a stream that has no state of its own."""
 
@@ -239,6 +260,7 @@ class World:
         self.deployments: dict[int, Deployment] = {}
         self.devices: dict[str, DeviceBooks] = {}
         self.services: dict[str, ServiceBooks] = {}
+        self.findings: dict[str, FindingScope] = {}
         self.root = RootState()
         self.log = LogState()
         self.tallies: dict[str, Tally] = {
@@ -280,6 +302,8 @@ class World:
                 holder = self.deployments.get(int(name))
             case "services":
                 holder = self.services.get(name)
+            case "findings":
+                holder = self.findings.get(name)
             case "devices":
                 holder = self.devices.get(name)
             case _:

@@ -23,6 +23,7 @@ class WorldForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     deployments: dict[int, w.Deployment]
     devices: dict[str, w.DeviceBooks]
     services: dict[str, w.ServiceBooks]
+    findings: dict[str, w.FindingScope]
     root: w.RootState
     log: w.LogState
     tallies: dict[str, w.Tally]

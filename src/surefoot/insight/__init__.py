@@ -1,5 +1,4 @@
-"""Insight: views over the whole history.
+"""Insight: what checks found, over time.
 
-Keeps: it reads; every answer names the journal size it was made from.
-Does not: write facts. It is empty in this version; histories are answered by `app`.
+Keeps: it reads and computes. Does not: write facts, run a tool, or decide what an entry says.
 """

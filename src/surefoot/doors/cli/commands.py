@@ -6,6 +6,7 @@ from surefoot.doors.cli.commands_auditor import AUDITOR
 from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
 from surefoot.doors.cli.commands_enrolment import ENROLMENT
 from surefoot.doors.cli.commands_environment import ENVIRONMENTS
+from surefoot.doors.cli.commands_finding import FINDINGS
 from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
 from surefoot.doors.cli.commands_trust import TRUST
@@ -24,6 +25,7 @@ NOUNS = {
     "freeze": "times without deployments",
     "secret": "secrets of an environment",
     "device": "devices of an environment",
+    "finding": "what checks found, and what people decided about it",
     "journal": "the record and its proof",
     "root": "root.json: the file that trust starts at",
     "witness": "watch over a log, on another machine",
@@ -39,6 +41,7 @@ NOUNS = {
 }
 
 COMMANDS = (
-    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *ENROLMENT, *TRUST, *HERE, *WITNESS),
+    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS),
+    *(*TRUST, *HERE, *WITNESS),
     *AUDITOR,
 )
