@@ -6,10 +6,12 @@ in it. Does not: write, or give the devices anything (`store.device_bulk`).
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import msgspec
 
 from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Judgement, Unfit
-from surefoot.core.rollout import order_key, share_of
+from surefoot.core.rollout import share_of
 from surefoot.store.database import Session
 from surefoot.store.device_known import Candidate, Judgements, begun
 
@@ -62,7 +64,7 @@ class _Pool:
     """Those that fit: all are counted, those low in the ordering are kept."""
 
     def __init__(self, rollout: str, ceiling: bytes) -> None:
-        self._rollout = rollout
+        self._beginning = f"{rollout}\n".encode()
         self._ceiling = ceiling
         self.keys: list[bytes] = []
         self._kept: list[Assignee] = []
@@ -71,19 +73,24 @@ class _Pool:
 
     def take(self, device: Candidate, found: Judgement | None) -> None:
         """Keep a device that the rollout has moved (None), or that fits; count the others."""
-        if isinstance(found, AlreadyThere):
-            self._count("already_there")
-            return
-        if isinstance(found, Unfit):
-            self._count("unfit")
-            self._count(f"unfit_{found.reason}")
+        kind = type(found)
+        if kind is AlreadyThere or kind is Unfit:
+            self._leave(found)
             return
         self.fit += 1
-        key = order_key(self._rollout, device.device)
+        # `core.rollout.order_key`, with what is alike for all devices made once.
+        key = sha256(self._beginning + device.device.encode()).digest()
         if key <= self._ceiling:
             self.keys.append(key)
             about = (device.number, device.device, device.runs, device.auto_confirm)
             self._kept.append(Assignee(*about, found if isinstance(found, Fit) else None))
+
+    def _leave(self, found: Judgement | None) -> None:
+        if isinstance(found, Unfit):
+            self._count("unfit")
+            self._count(f"unfit_{found.reason}")
+        else:
+            self._count("already_there")
 
     def _count(self, name: str) -> None:
         self.left_out[name] = self.left_out.get(name, 0) + 1

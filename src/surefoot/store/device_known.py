@@ -19,6 +19,7 @@ from surefoot.store.database import Session
 Doubt: TypeAlias = Mapping[str, Sequence[str]]
 
 _CACHE_MAX = 100_000
+_NO_ATTRIBUTES = "{}"
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -73,10 +74,12 @@ class Judgements:
 
     def of(self, device: Candidate) -> Judgement:
         """The judgement of one device."""
-        doubt = self._doubts.get(device.number)
-        if doubt or device.standing or self._parts or device.runs in self._close:
+        runs = device.runs
+        doubt = self._doubts.get(device.number) if self._doubts else None
+        close = runs in self._close and device.attributes != _NO_ATTRIBUTES
+        if doubt or close or device.standing or self._parts:
             return judge(known_of(device, doubt or {}), self._demand)
-        key = (device.hardware, device.profile, device.runs)
+        key = (device.hardware, device.profile, runs)
         found = self._cache.get(key)
         if found is None:
             found = judge(known_of(device, {}), self._demand)

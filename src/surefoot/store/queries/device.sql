@@ -162,8 +162,8 @@ UPDATE devices SET action = :action, change = :change WHERE number = :number
 
 -- name: pending
 SELECT number FROM device_actions
-WHERE environment = :environment
-    AND state IN ('assigned', 'offered', 'downloading', 'installing', 'reported')
+WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported')
+    AND environment || '' = :environment
 
 -- name: assignable
 SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.attributes,
