@@ -240,17 +240,27 @@ _IDENTITIES = (
 
 _SIMULATE = Command(
     "device simulate",
-    "run simulated devices that poll, download, check and report",
+    "run simulated devices that poll, download, check and report; without NAME a whole rollout",
     (
-        _NAME,
+        Word("name", "the environment; none for a rollout on this machine alone", optional=True),
         Word("--url", "the device door", default="http://127.0.0.1:8421"),
-        Word("--devices", "their identifiers and tokens", default="devices.json", shown_as="FILE"),
+        Word(
+            "--devices",
+            "their identifiers and tokens; without an environment, how many",
+            default="devices.json",
+            shown_as="FILE",
+        ),
         Word("--count", "how many to make and enrol when the file does not exist", int, 10),
         Word("--prefix", "what their identifiers begin with", default="simulated"),
         Word("--hardware", "their kind of hardware", default="simulated"),
         Word("--seconds", "how long they live", float, 60.0),
         Word("--poll-seconds", "how often they poll; 0 as the server says", float, 0.0),
         Word("--behaviour", "so many behave so, like fails=3", many=True, shown_as="KIND=COUNT"),
+        Word("--failures", "without an environment: so many fail", default="2%"),
+        Word("--silent", "without an environment: so many say nothing more", default="1%"),
+        Word("--duplicates", "without an environment: so many say all twice", default="5%"),
+        Word("--storms", "without an environment: how often all connect anew at once", int, 2),
+        Word("--seed", "without an environment: what is drawn", int, 1),
     ),
     "simulate:simulate",
 )

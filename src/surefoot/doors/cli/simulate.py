@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from surefoot.core.errors import Failed, Refused
-from surefoot.doors.cli import asking, files, show
+from surefoot.doors.cli import asking, drill, files, show
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.progress import progress_for
 from surefoot.engine.clock import SystemClock
@@ -28,7 +28,13 @@ _AT_ONCE = 1_000
 
 
 def simulate(options: argparse.Namespace) -> None:
-    """Run the devices of a file, made and enrolled first when it does not exist."""
+    """Run the devices of a file, made and enrolled first when it does not exist.
+
+    Without an environment: a whole rollout on this machine.
+    """
+    if not options.name:
+        drill.run(options)
+        return
     file = Path(options.devices)
     if not file.exists():
         _make(options, file)
