@@ -127,7 +127,7 @@ def test_a_version_without_order_is_neither_below_nor_above() -> None:
         ("name=~x", 5, "an operator"),
         ("name==", 7, "a value"),
         ("name==a b==c", 9, "`and`, `or`, or the end"),
-        ("name==a and", 9, "`and`, `or`, or the end"),
+        ("name==a and", 12, "a field"),
         ("name==a;", 9, "a field"),
         ("name==a,,name==b", 9, "a field"),
         ("(name==a", 9, "')'"),

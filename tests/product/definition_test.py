@@ -142,6 +142,10 @@ ADDED = [
     # (lines added to production, words of the complaint)
     ("devices: {waves: [50, 20, 100]}", "rising percentages"),
     ("devices: {waves: [10, 50]}", "100 as the last wave"),
+    ('devices: {query: "tag==a and"}', "a field (query, character 11)"),
+    ('devices: {query: "lastseen<2d"}', "fields that do not change by time alone"),
+    ('devices: {query: ""}', "1 to 2000"),
+    ("devices: {devices: [a b]}", "text of 1 to 256"),
     ("devices: {waves: [100], success_percent: 101}", "from 0 to 100"),
     ("devices: {waves: []}", "1 to 10000 items"),
     ("freezes: [{from: 2026-12-24T00:00:00Z, until: 2026-12-23T00:00:00Z, reason: x}]", "before"),

@@ -144,7 +144,9 @@ def test_the_choice_is_that_of_the_rule_also_beyond_the_first_look(
     for margin, deployment in ((3, 1), (-5, 2)):  # too small a part of the ordering is read
         monkeypatch.setattr(device_choice, "_MARGIN_PERCENT", margin)
         with databases[0].read() as session:
-            found = device_choice.choose(session, ENV, deployment, 10, demand)
+            found = device_choice.choose(
+                session, ENV, device_choice.Share(deployment=deployment, percent=10), demand
+            )
         chosen = [each.device for each in found.devices]
         assert chosen == list(members(str(deployment), names, 10)) and len(chosen) == 4
 

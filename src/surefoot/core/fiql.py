@@ -67,8 +67,8 @@ _OPERATOR = re.compile(r"=(?:lt|le|gt|ge|in|out)=|==|!=|<=|>=|<|>")
 _WORD = re.compile(r"""[^\s"'();,=<>!~\\\x00-\x1f\x7f]+""")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _AGE = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
-_AND = re.compile(r";|and(?=[\s(])", re.IGNORECASE)
-_OR = re.compile(r",|or(?=[\s(])", re.IGNORECASE)
+_AND = re.compile(r";|and(?=[\s(]|$)", re.IGNORECASE)
+_OR = re.compile(r",|or(?=[\s(]|$)", re.IGNORECASE)
 
 # What a value is between its wildcards: one piece has none, ("a", "") is `a*`.
 Pieces: TypeAlias = tuple[str, ...]

@@ -21,6 +21,8 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confirmation: bool = False
     allow_downgrade: bool = False
     known_versions_only: bool = False
+    query: str = ""
+    devices: tuple[str, ...] = ()
 
 
 class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from surefoot.core.device import VERSION_NAMES
+from surefoot.core.errors import Refused
+from surefoot.core.fiql import fields_of, parse
 from surefoot.core.governance import FOUNDER_PERMISSIONS
 from surefoot.core.version import key_of
 from surefoot.product.form import (
@@ -290,7 +292,7 @@ def _approvals(d: Definition) -> Iterator[Complaint]:
 def _environments(d: Definition) -> Iterator[Complaint]:
     for name, environment in d.environments.items():
         path: Path = ("environments", name)
-        for rule in (_waves, _freezes, _lists, _databases, _listener):
+        for rule in (_waves, _query, _freezes, _lists, _databases, _listener):
             for inner, expected, found, remedy in rule(environment):
                 yield (*path, *inner), expected, found, remedy
 
@@ -303,6 +305,20 @@ def _waves(e: Environment) -> Iterator[Complaint]:
         yield ("devices", "waves"), "rising percentages", str(list(waves)), ""
     if waves[-1] != 100:
         yield ("devices", "waves"), "100 as the last wave", str(waves[-1]), ""
+
+
+def _query(e: Environment) -> Iterator[Complaint]:
+    """A query that would find other devices by time alone is none that approvals could bind to."""
+    path = ("devices", "query")
+    if e.devices is None or e.devices.query is None:
+        return
+    try:
+        found = fields_of(parse(e.devices.query))
+    except Refused as refused:
+        yield path, f"{refused.expected} ({refused.subject})", refused.found, refused.remedy
+        return
+    if "lastseen" in found:
+        yield path, "fields that do not change by time alone", "lastseen", ""
 
 
 def _freezes(e: Environment) -> Iterator[Complaint]:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from surefoot.core.fiql import LENGTH_MAX as QUERY_LENGTH_MAX
 from surefoot.core.target import Plain
 
 NAME = r"[a-z][a-z0-9-]{0,40}"
@@ -50,6 +51,7 @@ VersionRange = Annotated[
         description="a version range like >=3.11,<4",
     ),
 ]
+DeviceId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"[!-~]+")]
 Scalar: TypeAlias = str | int | bool
 
 
@@ -202,7 +204,8 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
 
     With `confirmation` each device waits until its user has confirmed the update. A device is not
     moved to a lower version than it runs unless `allow_downgrade`; with `known_versions_only` one
-    that never showed its version waits until it does.
+    that never showed its version waits until it does. With `query` or `devices` (a list) it is for
+    those alone that are found by the one or named by the other.
     """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
@@ -214,6 +217,8 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     confirmation: bool = False
     allow_downgrade: bool = False
     known_versions_only: bool = False
+    query: Annotated[str, Meta(min_length=1, max_length=QUERY_LENGTH_MAX)] | None = None
+    devices: Annotated[tuple[DeviceId, ...], Meta(max_length=1_000)] = ()
 
 
 class Approvals(msgspec.Struct, frozen=True, kw_only=True):

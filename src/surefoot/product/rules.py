@@ -57,6 +57,8 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
             confirmation=devices.confirmation,
             allow_downgrade=devices.allow_downgrade,
             known_versions_only=devices.known_versions_only,
+            query=devices.query or "",
+            devices=tuple(sorted(set(devices.devices))),
         )
         if devices
         else WavePolicy(),

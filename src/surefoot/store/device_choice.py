@@ -14,6 +14,7 @@ from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Judgement, Unfi
 from surefoot.core.rollout import share_of
 from surefoot.store.database import Session
 from surefoot.store.device_known import Candidate, Judgements, begun
+from surefoot.store.device_target import Targeted, Targeting
 
 # A wave of 10 % lies among the first 13 % of the ordering, or the fleet is so small that reading it
 # once more costs nothing.
@@ -38,13 +39,22 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]
 
 
-def choose(
-    session: Session, environment: str, deployment: int, percent: int, demand: Demand
-) -> Choice:
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wave chooses: the first `percent` of those that the rollout is for."""
+
+    deployment: int
+    percent: int
+    targeting: Targeting = Targeting()
+
+
+def choose(session: Session, environment: str, share: Share, demand: Demand) -> Choice:
     """The devices of the first `percent` of the ordering that the rollout has not moved yet.
 
-    Those that may not be moved have no place in it, those that it has moved keep theirs.
+    Those that may not be moved have no place in it, those that it has moved keep theirs; those
+    that the rollout is not for are not counted.
     """
+    deployment, percent = share.deployment, share.percent
+    targeted = Targeted(share.targeting)
     given = session.each("device.given", environment=environment, deployment=deployment)
     there = {number for (number,) in given}
     judgement = Judgements(demand, begun(session, environment))
@@ -52,8 +62,12 @@ def choose(
         found = _Pool(str(deployment), ceiling)
         for row in session.each("device.assignable", environment=environment):
             device = Candidate(*row)
-            if not device.standing:
-                found.take(device, None if device.number in there else judgement.of(device))
+            if device.standing:
+                continue
+            if device.number in there:
+                found.take(device, None)
+            elif targeted.has(device):
+                found.take(device, judgement.of(device))
         if len(found.keys) >= share_of(found.fit, percent):
             break
     devices = [each for each in found.first(percent) if each.number not in there]

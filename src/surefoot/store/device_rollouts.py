@@ -19,11 +19,12 @@ from surefoot.core.rollout import RETURN_WAVE
 from surefoot.core.target import Outcome, Plain, Token
 from surefoot.store.database import Database, Session
 from surefoot.store.device_bulk import Bulk
-from surefoot.store.device_choice import Assignee, choose
+from surefoot.store.device_choice import Assignee, Share, choose
 from surefoot.store.device_known import known_of
 from surefoot.store.device_ledger import DeviceLedger
 from surefoot.store.device_route import Route, candidate_of, first_task, keep_route
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
+from surefoot.store.device_target import Targeting
 
 
 class Wave(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,12 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     unknown: Unknown = "offer"
     parts: tuple[Firmware, ...] = ()
     stones: tuple[Firmware, ...] = ()
+    targeting: Targeting = Targeting()
+
+    @property
+    def share(self) -> Share:
+        """Which devices the wave is for."""
+        return Share(deployment=self.deployment, percent=self.percent, targeting=self.targeting)
 
     @property
     def demand(self) -> Demand:
@@ -95,8 +102,7 @@ class DeviceRollouts:
 
         def act(session: Session, ledger: DeviceLedger) -> Outcome:
             self._start(session, wave)
-            share = (wave.deployment, wave.percent)
-            chosen = choose(session, self._environment, *share, wave.demand)
+            chosen = choose(session, self._environment, wave.share, wave.demand)
             task = Task(
                 deployment=wave.deployment,
                 wave=str(wave.wave),

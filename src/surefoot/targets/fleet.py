@@ -28,6 +28,7 @@ from surefoot.core.target import Capabilities, Observation, Outcome, Plain, Step
 from surefoot.store.database import Database
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_rollouts import DeviceRollouts, Return, Wave
+from surefoot.store.device_target import Targeting
 from surefoot.trust import canonical
 
 T = TypeVar("T")
@@ -153,13 +154,15 @@ class FleetTarget:
         plain: Plain = msgspec.json.decode(msgspec.json.encode(arguments))
         plain = {name: value for name, value in plain.items() if value not in (None, [])}
         back = wanted.previous is not None
+        narrowed = wanted.policy.query or wanted.policy.devices
+        whose = "targeted devices" if narrowed else "devices"
         return Step(
             id=f"{self._name}-wave-{wave + 1}",
             target=self._name,
             action="wave",
             component=wanted.component,
             arguments=plain,
-            summary=f"wave {wave + 1}: {percent}% of the devices to {wanted.firmware.version}",
+            summary=f"wave {wave + 1}: {percent}% of the {whose} to {wanted.firmware.version}",
             reversible=back,
             why_irreversible="" if back else "there is no earlier firmware to return to",
         )
@@ -200,6 +203,7 @@ def _wave(wanted: WaveArguments) -> Wave:
         unknown="wait" if wanted.policy.known_versions_only else "offer",
         parts=wanted.parts,
         stones=wanted.stones,
+        targeting=Targeting(query=wanted.policy.query, devices=wanted.policy.devices),
     )
 
 
