@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import shutil
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,35 @@ class Place:
         devices = [{"id": f"device-{n}", "token": f"token-{n}"} for n in range(3)]
         self.call("device enrol", "ann", name="dev", devices=devices)
 
+    def scan(self) -> None:
+        """A report of a static analyser, with words that would be markup, and one finding lived
+        with for a time."""
+        results = [
+            {
+                "ruleId": rule,
+                "level": level,
+                "message": {"text": title},
+                "locations": [{"physicalLocation": {"artifactLocation": {"uri": path}}}],
+            }
+            for rule, level, title, path in (
+                ("S608", "error", "SQL from a variable", "api/db.py"),
+                ("S501", "warning", "<script>alert(1)</script>", "api/<b>tls</b>.py"),
+                ("S101", "error", "A check that optimisation removes", "api/main.py"),
+            )
+        ]
+        run = {
+            "tool": {"driver": {"name": "checker", "rules": [{"id": "S608"}]}},
+            "invocations": [{"executionSuccessful": True}],
+            "results": results,
+        }
+        content = json.dumps({"version": "2.1.0", "runs": [run]}).encode()
+        report = base64.b64encode(zlib.compress(content)).decode()
+        given = {"scope": "api-sast", "component": "api", "form": "sarif", "report": report}
+        self.call("finding import", "ann", **given)
+        (found,) = self.call("finding list", "ann", text="optimisation")["findings"]
+        named = {"scope": "api-sast", "fingerprint": found["fingerprint"]}
+        self.call("finding accept", "ann", **named, days=20, control="never run optimised")
+
     def _ended(self, ask: Callable[[], Any], name: str, while_: tuple[str, ...]) -> Any:
         deadline = time.monotonic() + 60
         while (answer := ask())[name] in while_:
@@ -198,6 +229,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             assert made.wait(made.request(name, "1.0.0"))["status"] == "succeeded"
         made.request("production", "1.0.0")
         made.disturb()
+        made.scan()
         yield made
     finally:
         made.close()

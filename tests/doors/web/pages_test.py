@@ -29,7 +29,8 @@ PAGES = (
     *("/releases", "/releases/1.0.0", "/deployments", "/deployments?environment=production"),
     *("/deployments/1", "/deployments/3", "/journal", "/journal?stream=people", "/journal/0"),
     *("/journal?kind=Nothing", "/people", "/people?at=2020-01-01T00:00", "/patterns"),
-    *("/errors/plan.parent.moved",),
+    *("/errors/plan.parent.moved", "/findings", "/findings?state=&text=sql"),
+    *("/findings?at=2020-01-01T00:00", "/findings?state=fixed&scope=api-sast"),
 )
 
 
@@ -260,7 +261,9 @@ def test_static_files_are_kept_for_ever_and_name_their_content(
 
 @pytest.mark.parametrize("path", [path for path, _ in application.PAGES if path not in TIMELESS])
 def test_every_page_takes_a_time(sign_in: Callable[[str], Browser], path: str) -> None:
-    here = path.replace(":int", "").format(name="dev", version="1.0.0", number=1)
+    named = {"name": "dev", "version": "1.0.0", "number": 1}
+    named |= {"scope": "api-sast", "fingerprint": "0" * 64}
+    here = path.replace(":int", "").format(**named)
     assert "{" not in here
     answer = sign_in("bob").get(f"{here}?left=dev&right=staging&at=2020-01-01T00:00")
     assert answer.status == 200
