@@ -10,7 +10,9 @@ import pytest
 from house import LAMP, AppHouse
 
 from surefoot.app.deployments import APPROVAL_TYPE, approval_payload
+from surefoot.compose.folder import log_key
 from surefoot.core.errors import Refused
+from surefoot.journal.tiles import export
 from surefoot.trust import envelope
 from surefoot.trust.payload import is_commitment, read_opening
 
@@ -134,3 +136,25 @@ def test_a_comment_on_an_approval_is_beside_the_entry_too(house: House) -> None:
     (entry,) = [e for e in log.entries(0, log.size()) if e.kind == "ApprovalGiven"]
     assert is_commitment(entry.reason) and WORDS.encode() not in entry.raw
     assert home.call("journal entry", "ann", index=entry.index)["reason"] == WORDS
+
+
+def test_erased_words_are_in_no_snapshot_log_proof_or_export(
+    home: AppHouse, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(0)
+    index, log, data = frozen(home), home.installation.log, home.folder / "data"
+    said = f"{WORDS}, again"
+    home.call("freeze lift", "bob", name="dev", freeze="ill", reason=said)
+    lifted = next(e.index for e in log.entries(0, log.size()) if e.kind == "FreezeLifted")
+    log.keep_snapshot()
+    bundle = home.call("journal prove", "ann", name="dev")["bundle"]
+    assert files_with(data, WORDS) and not files_with(data / "store" / "snapshot", WORDS)
+    for each in (index, lifted):
+        home.call("journal erase", "ann", index=each, reason="the person asked for it")
+    log.keep_snapshot()
+    export(home.installation.database, log_key(data, home.installation.settings), tmp_path / "out")
+    assert not files_with(data, WORDS) and not files_with(tmp_path / "out", WORDS)
+    assert WORDS not in bundle and WORDS not in caplog.text
+    for who in ("ann", "bob"):
+        for each in (index, lifted):
+            assert WORDS not in str(home.call("journal entry", who, index=each))

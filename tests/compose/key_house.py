@@ -53,6 +53,10 @@ class House:
     def verifiers(self) -> list[VerifierKey]:
         return [key.verifier for key in kept_keys(self.data, "home")]
 
+    def seed_of(self, place: int) -> str:
+        """The file of a log key's seed, by the key's place."""
+        return kept_keys(self.data, "home")[place].seed
+
     def report(self) -> dict[str, Any]:
         return offline.verify_folder(self.data, quiet)
 

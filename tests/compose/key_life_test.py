@@ -16,9 +16,12 @@ from surefoot.compose import folder as folders
 from surefoot.compose import key_life, offline, recovery, rooting
 from surefoot.core import facts as f
 from surefoot.core.errors import Corrupt, Refused
+from surefoot.core.interlock import Interlock
+from surefoot.core.target import Step
 from surefoot.engine.effects import draft
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.cosignature import CosignatureRows
+from surefoot.testing.claims import Claims
 from surefoot.trust import envelope, keys
 from surefoot.trust.cosignature import CosignerSigner
 from surefoot.trust.note import NotANote, SignerKey, open_checkpoint, open_note
@@ -194,6 +197,29 @@ def test_a_stolen_key_counts_up_to_the_last_trusted_tree(house: House) -> None:
         open_trusted(later, root)
     assert open_trusted(house.write(), root)[1].vkey == house.verifiers()[1].text()
     assert house.report()["ok"]
+
+
+def test_nothing_is_done_for_a_claim_that_the_thief_signs(house: House) -> None:
+    """The stolen key can sign a claim of any time; a rotated one's claims are still acted on."""
+    trusted = open_checkpoint(house.write(), house.verifiers()[0])
+    thief = SignerKey("surefoot/home", (house.data / "keys" / "log").read_bytes())
+    forged = Claims("production", thief)
+    step = Step(id="fleet-wave-1", target="fleet", action="wave", arguments={"firmware": "evil"})
+    token = forged.token(step, "7/fleet-wave-1", 2)
+
+    def interlock() -> Interlock:
+        return Interlock("production", folders.claim_keys(house.data, house.settings))
+
+    interlock().check(step, token)
+    key_life.rotate(house.data, 0)
+    interlock().check(step, token)
+    signed = house.sign(key_life.draft_epoch(house.data, "compromised", trusted.size))
+    key_life.open_epoch(house.data, "compromised", signed)
+    interlock().check(step, token)
+    second = SignerKey("surefoot/home", (house.data / "keys" / house.seed_of(1)).read_bytes())
+    with pytest.raises(Corrupt, match=r"target\.intent\.unproved"):
+        token = Claims("production", second).token(step, "7/fleet-wave-1", 2)
+        interlock().check(step, token)
 
 
 def test_without_a_size_the_last_witnessed_checkpoint_is_trusted(house: House) -> None:

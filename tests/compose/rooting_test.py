@@ -17,6 +17,7 @@ from surefoot.compose import folder as folders
 from surefoot.compose import rooting
 from surefoot.compose.witnessing import read_policy
 from surefoot.core import facts as f
+from surefoot.core.errors import Corrupt, Failed
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.effects import draft
 from surefoot.journal.proof import Prover
@@ -24,6 +25,7 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.cosignature import CosignatureRows
 from surefoot.trust.bundle import NotProved
 from surefoot.trust.cosignature import ED25519, CosignerSigner
+from surefoot.trust.digest import Digest
 from surefoot.trust.note import parse_checkpoint, split_note
 from surefoot.trust.proof import verify
 from surefoot.trust.root import Root, read_payload, read_root
@@ -131,3 +133,32 @@ def test_a_witness_that_never_signed_counts_from_the_draft_on(house: House) -> N
     named(house)
     (north,) = root_of(house).witnesses
     assert north.from_ms >= before_ms
+
+
+def test_an_older_root_put_back_on_disk_is_not_believed(house: House) -> None:
+    house.write()
+    publish(house)
+    first = (FileBlobs(house.data / "blobs")).get(Digest(digest_in(house)))
+    named(house)
+    publish(house)
+    folder = house.data / "root"
+    folder.mkdir(exist_ok=True)
+    for name in ("1.json", "2.json", "3.json"):
+        (folder / name).write_bytes(first)
+    assert root_of(house).version == 3, "what lies in root/ is for people; the journal counts"
+    digest = digest_in(house)
+    blobs = (house.data / "blobs").rglob("*")
+    place = next(p for p in blobs if p.is_file() and digest.endswith(p.name))
+    place.chmod(0o644)
+    place.write_bytes(first)
+    with pytest.raises(Corrupt):
+        root_of(house)
+    place.unlink()
+    with pytest.raises(Failed):
+        root_of(house)
+
+
+def digest_in(house: House) -> str:
+    """The newest root's digest, as the journal says."""
+    with rooting.looked_at(house.data) as log:
+        return log.read(lambda w: w.root.digest)

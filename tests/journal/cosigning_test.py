@@ -52,7 +52,8 @@ def policy_of(witnesses: list[WitnessProcess]) -> TrustPolicy:
 
 @contextmanager
 def running(log: Log[Any], database: Database, policy: TrustPolicy) -> Iterator[Cosigning]:
-    cosigning = Cosigning(log, database, policy, [KEY.verifier], retry_seconds=(0.1, 0.5))
+    retry, now_ms = (0.1, 0.5), CLOCK.now_ms
+    cosigning = Cosigning(log, database, policy, [KEY.verifier], retry, now_ms=now_ms)
     cosigning.start()
     try:
         yield cosigning
@@ -213,6 +214,7 @@ def test_what_does_not_verify_is_not_stored(database: Database, checkpoint: Path
         (200, b"no line\n"),
         (200, wrong.encode()),
         (200, other.cosign(text, 5).encode()),
+        (200, signer.cosign(text, CLOCK.now_ms() // 1000 + 400).encode()),
         (404, b""),
         (409, b"x"),
         (409, b"1\n2\n"),
@@ -243,7 +245,7 @@ def test_cosignatures_that_come_as_files_are_verified(database: Database, checkp
     signer = CosignerSigner("witness.example/far", b"f" * 32, ED25519)
     policy = parse_policy(f"witness far {signer.key.text()}\nquorum far\n")
     log = open_log(database, checkpoint)
-    cosigning = Cosigning(log, database, policy, [KEY.verifier])
+    cosigning = Cosigning(log, database, policy, [KEY.verifier], now_ms=CLOCK.now_ms)
     with pytest.raises(Refused, match=r"journal\.request\.input"):
         cosigning.request(-1)
     size = write(log, 3)
@@ -259,6 +261,7 @@ def test_cosignatures_that_come_as_files_are_verified(database: Database, checkp
         "",
         asked.note,
         with_lines(asked.note, [stranger.cosign(text, 5)]),
+        with_lines(asked.note, [signer.cosign(text, CLOCK.now_ms() // 1000 + 400)]),
         f"{text}\n{signer.cosign(text, 5)}",
         with_lines(asked.note, [signer.cosign(text, 5).replace("A", "B", 1)]),
         with_lines(forged, [signer.cosign(split_note(forged)[0], 5)]),

@@ -26,8 +26,20 @@ from surefoot.journal.verify import verify_export
 from surefoot.testing.manipulations import Case
 from surefoot.testing.manipulations_page import CASES, found_by_proof, page
 from surefoot.testing.proof_scene import ANN, BOB, CID, RELEASES, VKEY, Scene, moment
-from surefoot.testing.root_scene import FIRST, NOW_MS, SECOND, RootScene, sealed, stolen
+from surefoot.testing.root_scene import (
+    FIRST,
+    NOW_MS,
+    SECOND,
+    W1,
+    W2,
+    W3,
+    RootScene,
+    lines,
+    sealed,
+    stolen,
+)
 from surefoot.trust import canonical
+from surefoot.trust.cosignature import with_lines
 from surefoot.trust.digest import digest_of
 from surefoot.trust.entry import text_of_time
 from surefoot.trust.proof import NotProved, Proved, verify
@@ -354,6 +366,55 @@ def test_both_verify_an_honest_export(scene: Scene, tmp_path: Path) -> None:
     shown = json.loads(done.stdout)
     assert (shown["size"], shown["root"]) == (report.size, report.root)
     assert (shown["streams"], shown["states"]) == (report.streams, report.states)
+
+
+SECOND_MS = moment("10:00:40")
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "until_ms", "now_ms", "shown"),
+    [
+        (SECOND_MS, 0, NOW_MS, True),
+        (SECOND_MS + 999, 0, NOW_MS, True),  # a cosignature says whole seconds
+        (SECOND_MS + 1000, 0, NOW_MS, False),
+        (0, SECOND_MS, NOW_MS, True),
+        (0, SECOND_MS - 1, NOW_MS, False),
+        (SECOND_MS, SECOND_MS, NOW_MS, True),
+        (0, 1, NOW_MS, False),
+        (0, 0, SECOND_MS - 300_000, True),
+        (0, 0, SECOND_MS - 301_000, False),
+    ],
+)
+def test_both_hold_a_witness_to_the_edges_of_its_time(
+    scene: RootScene, from_ms: int, until_ms: int, now_ms: int, shown: bool
+) -> None:
+    """The second witness signed the later tree at 10:00:40, and is needed for the quorum there."""
+    bundle = json.loads(scene.bundles["moved"])
+    early = [lines(bundle["before"]["checkpoint"], "09:50:10", [W1, W3])]
+    late = [
+        lines(bundle["after"]["checkpoint"], "10:00:20", [W1]),
+        lines(bundle["after"]["checkpoint"], "10:00:40", [W2]),
+    ]
+    for side, added in (("before", early), ("after", late)):
+        for each in added:
+            bundle[side]["checkpoint"] = with_lines(bundle[side]["checkpoint"], each)
+    held = tuple(
+        msgspec.structs.replace(w, from_ms=from_ms, until_ms=until_ms) if w.name == "w2" else w
+        for w in FIRST.witnesses
+    )
+    root = msgspec.structs.replace(FIRST, witnesses=held)
+    content = canonical.encode(bundle)
+    found = []
+    for look in (
+        lambda: verify(content, root, now_ms),
+        lambda: SINGLE.verify_bundle(content, SINGLE.Root(sealed(root)), now_ms // 1000),
+    ):
+        try:
+            look()
+            found.append(True)
+        except (NotProved, *SINGLE.FAULTS):
+            found.append(False)
+    assert found == [shown, shown]
 
 
 def test_the_pins_of_the_files_are_read_alike(scene: RootScene, tmp_path: Path) -> None:

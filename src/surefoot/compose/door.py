@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from surefoot.compose.folder import Settings, load_settings, log_keys, open_store, seed
+from surefoot.compose.folder import Settings, claim_keys, load_settings, open_store, seed
 from surefoot.core.errors import Refused
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
@@ -27,7 +27,6 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.enrolment_codes import EnrolmentCodes
-from surefoot.trust.note import verifiers
 
 _TOLD_SECONDS = 5.0
 _UNTOLD_SECONDS = 0.25
@@ -41,14 +40,13 @@ def desk_of(
     blobs: FileBlobs,
 ) -> DeviceDesk:
     """The desk of an installation's devices."""
-    # A wave goes on after the key that signed its claim was rotated.
-    earlier_too = verifiers(log_keys(folder, settings))
+    keys = claim_keys(folder, settings)
     return DeviceDesk(
         registry,
         blobs,
         SystemClock().now_ms,
         identities=identities,
-        may_offer=DeviceAuthority(registry, earlier_too).may_offer,
+        may_offer=DeviceAuthority(registry, keys).may_offer,
         sleep_seconds=lambda environment: settings.poll_seconds,
         # PostgreSQL tells of changes; SQLite is only written by this process, and never tells.
         refresh_seconds=_TOLD_SECONDS if settings.store else _UNTOLD_SECONDS,

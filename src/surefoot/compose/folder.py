@@ -36,6 +36,7 @@ from surefoot.store.durable import write_durably
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.trust.entry import Actor
 from surefoot.trust.keys import parse_public_line
+from surefoot.trust.note import VerifierKey
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +156,13 @@ def log_key(folder: Path, settings: Settings) -> str:
 def log_keys(folder: Path, settings: Settings) -> str:
     """All public keys the journal ever had, one a line, the present one first."""
     return keys_text(kept_keys(folder, settings.installation))
+
+
+def claim_keys(folder: Path, settings: Settings) -> tuple[VerifierKey, ...]:
+    """The log's keys whose claims are acted on: a wave goes on after a rotation, but nothing is
+    done for a key in wrong hands, which can sign any claim of any time."""
+    keys = kept_keys(folder, settings.installation)
+    return tuple(key.verifier for key in reversed(keys) if key.ended != "compromised")
 
 
 def checkpoint_path(folder: Path, settings: Settings) -> Path:

@@ -126,12 +126,7 @@ class Installation:
             self.worker,
             fault=fault,
         )
-        self.cosigning = Cosigning(
-            self.log,
-            self.database,
-            read_policy(folder),
-            verifiers(log_keys(folder, self.settings)),
-        )
+        self.cosigning = self._cosigning()
         self.anchor = self._anchor()
         self.app = self._app()
         leases = Leases(self.database)
@@ -150,6 +145,15 @@ class Installation:
     def enrolment(self) -> EnrolmentDesk:
         """What lets devices in that have a code."""
         return enrolment_of(self.folder, self.codes, self.desk)
+
+    def _cosigning(self) -> Cosigning:
+        return Cosigning(
+            self.log,
+            self.database,
+            read_policy(self.folder),
+            verifiers(log_keys(self.folder, self.settings)),
+            now_ms=self.clock.now_ms,
+        )
 
     def _anchor(self) -> Anchor | None:
         origin = verifiers(log_key(self.folder, self.settings))[0].name

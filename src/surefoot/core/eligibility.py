@@ -33,6 +33,8 @@ Reason = Literal[
 Unknown = Literal["offer", "wait"]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
+NO_IMAGE = "none"
+"""What a device shows that has no image yet: no version, so nothing to be moved down from."""
 HOPS_MAX = 10
 STONES_MAX = 50
 
@@ -112,6 +114,7 @@ def _takes(device: Known, image: Firmware) -> bool:
 def _judge_part(device: Known, image: Firmware, demand: Demand) -> Sequence[Firmware] | Unfit:
     """The images that bring one part there; none when it is there."""
     shown = device.shown.get(image.attribute, "")
+    shown = "" if shown == NO_IMAGE else shown
     possible = sorted({*device.may_run.get(image.attribute, ()), *((shown,) if shown else ())})
     if shown and possible == [image.version] and _same_image(device, image):
         return ()

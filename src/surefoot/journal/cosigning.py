@@ -1,16 +1,17 @@
 """Has the log's checkpoints cosigned, in the background, by the witnesses of its policy.
 
 Keeps: no append waits for a witness; only the newest checkpoint is offered, at most one request a
-witness at a time; a line is verified before it is stored. A witness that saw more than is here, or
-something else, is an alarm that the operator sees; one that does not answer is asked again, later
-and later. Does not: decide how many are enough. Source: c2sp.org/tlog-witness.
+witness at a time; a line is verified before it is stored, and is not from the future. A witness
+that saw more than is here, or something else, is an alarm that the operator sees; one that does not
+answer is asked again, later and later.
+Does not: decide how many are enough. Source: c2sp.org/tlog-witness.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from surefoot.journal.log import Log
 from surefoot.journal.witness_client import WitnessClient, failed, witness_ahead
 from surefoot.store.cosignature import CosignatureRows
 from surefoot.store.database import Database
+from surefoot.trust.backing import FUTURE_MS_MAX
 from surefoot.trust.cosignature import Cosignature, CosignerKey, cosignatures, with_lines
 from surefoot.trust.note import (
     Checkpoint,
@@ -63,9 +65,12 @@ class Cosigning:
         policy: TrustPolicy,
         keys: Iterable[VerifierKey],
         retry_seconds: tuple[float, float] = _RETRY_SECONDS,
+        *,
+        now_ms: Callable[[], int],
     ) -> None:
         self.policy = policy
         self._log = log
+        self._now_ms = now_ms
         self._rows = CosignatureRows(database)
         self._keys = tuple(keys)
         self._retry_seconds = retry_seconds
@@ -136,6 +141,9 @@ class Cosigning:
             raise _not_kept(
                 "no cosignature by a witness of the policy or an auditor of the root", _NAMED
             )
+        ahead = self._ahead(found)
+        if ahead:
+            raise _not_kept(ahead, "have the witness's clock set right, then sign again")
         if not self._own(checkpoint):
             raise _not_kept("a checkpoint of another tree than this log's")
         self._store(checkpoint.size, text, lines, keys)
@@ -206,6 +214,9 @@ class Cosigning:
             raise failed(name, f"a cosignature by {key.id.hex()}", str(error)) from None
         if not found:
             raise failed(name, f"a cosignature by {key.id.hex()}", "none by this key")
+        ahead = self._ahead(found)
+        if ahead:
+            raise failed(name, "a time up to now", ahead)
         text, _ = split_note(note)
         self._store(_parsed(note).size, text, lines, [key])
 
@@ -223,6 +234,12 @@ class Cosigning:
             return False
         root = self._log.prove(lambda chain: chain.tree.root(checkpoint.size))
         return root == checkpoint.root
+
+    def _ahead(self, found: Sequence[Cosignature]) -> str:
+        """What is of a time yet to come, in words: under a root it would spoil every proof."""
+        latest = self._now_ms() + FUTURE_MS_MAX
+        ahead = [each for each in found if each.time_s * 1000 > latest]
+        return f"{ahead[0].name} at second {ahead[0].time_s}, which is yet to come" if ahead else ""
 
     def _store(
         self, size: int, text: str, lines: Iterable[str], keys: Sequence[CosignerKey]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
+import socket
 import stat
 import subprocess
 import threading
@@ -18,8 +20,8 @@ from surefoot.doors.witness.application import witness_app
 from surefoot.journal.witness import Answer
 from surefoot.testing.witness import SUREFOOT, NumberedLog, WitnessProcess
 from surefoot.trust.cosignature import ML_DSA_44, CosignerKey, cosignatures, with_lines
-from surefoot.trust.note import SignerKey
-from surefoot.trust.witnessing import REQUEST_BYTES_MAX
+from surefoot.trust.note import SignerKey, split_note
+from surefoot.trust.witnessing import REQUEST_BYTES_MAX, AddCheckpoint
 
 KEY = SignerKey("log.example", b"l" * 32)
 
@@ -187,3 +189,75 @@ def test_a_request_is_answered_by_file(witness: WitnessProcess, tmp_path: Path) 
         assert done.returncode == 3
         assert code in done.stderr
         assert not (tmp_path / "no").exists()
+
+
+def raw(witness: WitnessProcess, content: bytes) -> bytes:
+    """What comes back for bytes that no client library sends."""
+    parts = urlsplit(witness.url)
+    with socket.create_connection((str(parts.hostname), parts.port), timeout=10) as line:
+        line.sendall(content)
+        line.shutdown(socket.SHUT_WR)
+        found = b""
+        with contextlib.suppress(OSError):
+            while piece := line.recv(65536):
+                found += piece
+    return found
+
+
+def test_requests_that_no_log_sends_change_nothing(witness: WitnessProcess) -> None:
+    log = NumberedLog(KEY)
+    witness.start()
+    assert witness.post(log.request(0, 5))[0] == 200
+    body = log.request(5, 9)
+    head = b"POST /add-checkpoint HTTP/1.1\r\nHost: w\r\n"
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    for content in (
+        b"\x00\xff\r\n\r\n",
+        b"POST /add-checkpoint HTTP/9.9\r\n\r\n",
+        head + b"Content-Length: 3\r\nContent-Length: 900\r\n\r\n" + body,
+        head + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + body,
+        head + b"Content-Length: -1\r\n\r\n" + body,
+        head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 80 + b"0\r\n\r\n",
+        head + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
+        head.replace(b"/add", b"//add") + b"Content-Length: %d\r\n\r\n" % len(body) + body,
+        head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-9],
+    ):
+        assert b"200 OK" not in raw(witness, content)
+    for changed in (
+        body.replace(b"old 5", b"old 05"),
+        body.replace(b"old 5", b"old +5"),
+        body.replace(b"old 5", b"old \xd9\xa5"),
+        body.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + body,
+        body + b"\n",
+        body * 2,
+    ):
+        assert witness.post(changed)[0] in (400, 403), changed
+    assert witness.post(log.request(5, 9))[0] == 200
+
+
+def test_a_list_of_logs_that_cannot_be_read_stops_nothing_else(witness: WitnessProcess) -> None:
+    log = NumberedLog(KEY)
+    witness.start()
+    good = (witness.folder / "logs").read_bytes()
+    for bad in (b"\xff\xfe\n", b"no key\n", good + b"\x00\n"):
+        (witness.folder / "logs").write_bytes(bad)
+        status, text = witness.post(log.request(0, 5))
+        assert status in (404, 500) and "Traceback" not in text
+    (witness.folder / "logs").write_bytes(good)
+    assert witness.post(log.request(0, 5))[0] == 200
+
+
+def test_two_logs_of_one_witness_do_not_share_what_was_seen(witness: WitnessProcess) -> None:
+    """Neither does another log's key count under this one's name."""
+    other_key = SignerKey("other.example", b"o" * 32)
+    witness.trust(other_key.verifier.text())
+    log, other = NumberedLog(KEY), NumberedLog(other_key)
+    witness.start()
+    assert witness.post(log.request(0, 9))[0] == 200
+    assert witness.post(other.request(0, 4))[0] == 200
+    text = split_note(log.note(12))[0]
+    forged = AddCheckpoint(old=9, proof=(), note=SignerKey("other.example", b"o" * 32).sign(text))
+    assert witness.post(forged.body())[0] == 403
+    assert witness.post(other.request(4, 6))[0] == 200
+    assert witness.post(log.request(9, 12))[0] == 200
