@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-yours test lint unit crash bench bench-journal lock clean
+.PHONY: help setup demo demo-yours test lint unit crash bench bench-devices bench-journal lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ bench: ## speed, as ratios beside a reference in one run
 bench-journal: ## the journal at a million facts (slow): appends, verification, start, memory
 	@scripts/setup test
 	@$(PYTHON_BIN) benchmarks/journal_large.py
+
+bench-devices: ## a million devices (slow): polls, memory, waves, reports, downloads, a whole rollout
+	@scripts/setup test
+	@$(PYTHON_BIN) benchmarks/devices_large.py
 
 lock: ## renew the locks (hashes, no hosts)
 	@$(PYTHON_BIN) scripts/lock.py
