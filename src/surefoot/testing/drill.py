@@ -136,8 +136,8 @@ def _has_ended(drill: Drill, fleet: Fleet, verdict: str, quiet_at: float) -> boo
 
 
 def _sleep(drill: Drill) -> int:
-    """Devices that wait for their wave ask at most two thousand times a second, all together."""
-    return max(1, drill.count // 2_000)
+    """Devices that wait for their wave ask a thousand times a second, all together."""
+    return max(1, drill.count // 1_000)
 
 
 def _stalled(found: str) -> Failed:
