@@ -295,6 +295,10 @@ def _attributes(action: Action, event: Attributes) -> Move:
         return Move(state=state, reason=reason, strength="digest" if event.sha256 else "attributes")
     if action.strength == "attributes" and shown and event.sha256:
         return Move(state=action.state, reason="attributes show the digest too", strength="digest")
+    if action.kind == "return" and action.state == "failed" and shown:
+        # A client may book the failure of the update before on the return that took its place.
+        strength: Strength = "digest" if event.sha256 else "attributes"
+        return Move(state="returned", reason=f"attributes show {event.version}", strength=strength)
     if action.state == "unknown" and event.version and not shown:
         return Move(state="returned", reason=f"cancelled; attributes show {event.version}")
     return _stay(action, keep=False)
