@@ -8,9 +8,11 @@ from surefoot.core.device import STATES
 from surefoot.core.errors import Refused
 from surefoot.core.governance import WavePolicy
 from surefoot.core.rollout import (
+    Beside,
     check_policy,
     check_waves,
     judge_return,
+    judge_share,
     judge_wave,
     members,
 )
@@ -40,6 +42,19 @@ def test_one_wave(counters: dict[str, dict[str, int]], wave: int, verdict: str) 
     judged = judge_wave(counters, wave, POLICY)
     assert judged.verdict == verdict
     assert "\n" not in judged.reason and judged.reason
+
+
+def test_who_fell_back_or_was_left_behind_keeps_the_contract_held() -> None:
+    counters = {"0": {"verified": 9}, "0/via": {"verified": 3}}
+    assert judge_share(counters, 100).verdict == "passed"
+    assert judge_share(counters, 100, Beside(shown=9, left=0)).verdict == "passed"
+    fell = judge_share(counters, 90, Beside(shown=8))
+    assert (fell.verdict, fell.reason[:41]) == (
+        "stopped",
+        "contract held: 8 of 9 devices verified, 9",
+    )
+    assert judge_share(counters, 90, Beside(left=2)).verdict == "stopped"
+    assert judge_share(counters, 90, Beside(there=90, left=2, shown=99)).verdict == "passed"
 
 
 @given(

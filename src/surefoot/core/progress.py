@@ -102,6 +102,9 @@ def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
         touched = step.status in ("done", "failed", "claimed")
         if planned.undo is None or not touched or step.id not in scope or step.undo == "done":
             continue
+        held = _devices_before(world, deployment, plan, planned, judge)
+        if held is not None:
+            return held
         if step.undo == "failed":
             cause = f"{deployment.cause}; undoing {step.id} failed too"
             return Next(what="finish", status="failed", cause=cause)
@@ -116,6 +119,30 @@ def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
         if back.status == "stopped":
             cause = f"{cause}; {back.reason}"
     return Next(what="finish", status="returned" if _all(scope, plan) else "stopped", cause=cause)
+
+
+def _devices_before(
+    world: World, deployment: Deployment, plan: Plan, planned: PlannedStep, judge: JudgeWave
+) -> Next | None:
+    """What holds a service that the moved devices still need: they go back before it does.
+
+    When they cannot, or do not all, the service stays: no return may strand a device.
+    """
+    moved = any(
+        p.step.action == "wave" and deployment.steps[p.step.id].status != "pending"
+        for p in plan.steps
+    )
+    if not plan.devices_return_first or not moved or phase_of(planned.step) >= _DEVICES:
+        return None
+    stays = f"{deployment.cause}; the service stays: {plan.devices_return_why}"
+    if not _devices_return(deployment, plan):
+        return Next(what="finish", status="stopped", cause=stays)
+    back = judge(world, deployment, None)
+    if back.status == "running":
+        return Next(what="wait", cause=back.reason)
+    if back.status == "stopped":
+        return Next(what="finish", status="stopped", cause=f"{stays}; {back.reason}")
+    return None
 
 
 def _devices_return(deployment: Deployment, plan: Plan) -> bool:

@@ -128,12 +128,31 @@ def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
     )
 
 
-def judge_share(counters: RolloutCounters, percent: int) -> WaveJudgement:
-    """Whether so many of all the rollout's devices are verified that nothing needs the old way."""
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices beside a rollout's counters: `there` before it began, `left` behind as unfit.
+
+    `shown` is how many of the environment show the new version now; -1: not known.
+    """
+
+    there: int = 0
+    left: int = 0
+    shown: int = -1
+
+
+def judge_share(
+    counters: RolloutCounters, percent: int, beside: Beside | None = None
+) -> WaveJudgement:
+    """Whether so many of the devices are verified that nothing needs the old way.
+
+    A device that was verified and fell back since no longer shows the version, and does not count.
+    """
+    beside = beside or Beside()
     names = {wave_of(wave) for wave in counters} - {RETURN_WAVE}
     waves = [_of_wave(counters, name, "verified") for name in sorted(names)]
-    total = sum(sum(count.values()) for count in waves)
-    verified = sum(count.get("verified", 0) for count in waves)
+    total = sum(sum(count.values()) for count in waves) + beside.there + beside.left
+    verified = sum(count.get("verified", 0) for count in waves) + beside.there
+    if 0 <= beside.shown < verified:
+        verified = beside.shown
     needed = -(-total * percent // 100)
     shown = f"{verified} of {total} devices verified, {needed} needed"
     if verified >= needed:

@@ -27,9 +27,11 @@ from surefoot.core.world import ComponentState
 from surefoot.engine.compatibility import Wanted as Wanted
 from surefoot.engine.compatibility import (
     check_compatibility,
+    devices_return_first,
     keep_service,
     objects,
     return_obstacle,
+    unknown_devices,
 )
 
 _DEVICES = 90
@@ -52,6 +54,7 @@ def make_plan(
     if wanted.purpose not in _LEAVES_SETTINGS:
         planned = _settling(planned)
     keep, why = keep_service(wanted)
+    first, cause = devices_return_first(wanted)
     same = _unchanged(wanted)
     return Plan(
         deployment=wanted.deployment,
@@ -72,6 +75,9 @@ def make_plan(
         unchanged_before=tuple(_was(wanted, name) for name in same),
         keep_service=keep,
         keep_service_why=why,
+        devices_return_first=first,
+        devices_return_why=cause,
+        devices_unknown=unknown_devices(wanted),
         wave_policy=msgspec.to_builtins(wanted.policy.devices),
         availability_percent=wanted.policy.availability_percent,
     )
@@ -137,16 +143,23 @@ def _with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
             )
     if waves and any(phase_of(step) == phase_of(_CONTRACT) for step in steps):
         percent = wanted.policy.devices.contract_percent
+        # Of several images no one version tells who has all of them.
+        image = waves[-1].arguments.get("firmware") if _alone(waves[-1]) else None
+        version = image.get("version") if isinstance(image, dict) else None
         woven.append(
             Step(
                 id="hold-contract",
                 target=waves[-1].target,
                 action="hold",
-                arguments={"percent": percent},
+                arguments={"percent": percent, **({"version": version} if version else {})},
                 summary=f"hold the contract until {percent} % of the devices are verified",
             )
         )
     return woven
+
+
+def _alone(step: Step) -> bool:
+    return not step.arguments.get("parts")
 
 
 _CONTRACT = Step(id="", target="", action="migrate", arguments={"classes": ["contract"]})
