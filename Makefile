@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-yours test lint unit crash bench bench-devices bench-journal lock clean
+.PHONY: help setup demo demo-yours test lint unit crash field bench bench-devices bench-journal lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ unit: ## the tests alone
 crash: ## SIGKILL at many points of deployments on real targets (slow)
 	@scripts/setup test
 	@.venv/bin/pytest -m crash tests/crash_real
+
+field: ## twenty real swupdates in network namespaces, and every fault they can meet (slow; root)
+	@scripts/setup test
+	@FIELD_DEVICES=20 .venv/bin/pytest -m field tests/field
 
 bench: ## speed, as ratios beside a reference in one run
 	@scripts/setup test

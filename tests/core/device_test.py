@@ -124,6 +124,16 @@ def test_an_accepted_cancel_of_an_installed_update_is_not_installed() -> None:
     assert ended.state == "unknown"
 
 
+def test_a_failure_booked_on_a_return_is_not_the_last_word() -> None:
+    """swupdate reports the update that it undid under the number of the return."""
+    failed = after(action(kind="return"), Feedback("closed", "failure"))
+    assert failed.state == "failed"
+    assert after(failed, Attributes("1.0.0")).state == "failed"
+    shown = after(failed, Attributes("1.1.0"))
+    assert (shown.state, shown.strength) == ("returned", "attributes")
+    assert after(action(), Feedback("closed", "failure"), Attributes("1.1.0")).state == "failed"
+
+
 def test_a_return_ends_returned() -> None:
     ended = after(action(kind="return"), Feedback("closed", "success"), Attributes("1.1.0"))
     assert ended.state == "returned"

@@ -44,6 +44,7 @@ def test_every_room_of_tests_exists_for_a_room_of_the_package() -> None:
         "crash_real",
         "docs",
         "examples",
+        "field",
         "journeys",
         "properties",
         "race",

@@ -6,9 +6,10 @@ import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -152,6 +153,28 @@ def test_a_copy_put_back_signs_nothing(tmp_path: Path, witnesses: list[WitnessPr
     assert parse_checkpoint(split_note(outside.read_text())[0]).size == small
     assert log.read(lambda world: len(world.requests)) == 1
     database.close()
+
+
+def test_a_witness_whose_file_was_put_back_is_told(
+    tmp_path: Path, witnesses: list[WitnessProcess], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would sign another tree now: nothing in it knows, but the log has its own signature."""
+    witness, policy = witnesses[0], policy_of(witnesses[:1])
+    place = witness.folder / "store"
+    with closing(SqliteDatabase(tmp_path / "db")) as database:
+        log = open_log(database, tmp_path / "last")
+        for number in range(3):
+            size = write(log, 3)
+            if number == 2:
+                witness.stop()
+                shutil.rmtree(place)
+                shutil.copytree(tmp_path / "copy", place)
+                witness.start(urlsplit(witness.url).netloc)
+            with running(log, database, policy):
+                wait_for("a quorum", lambda: quorum(log, policy, size))  # noqa: B023
+            if number == 0:
+                shutil.copytree(place, tmp_path / "copy")
+            assert ("forgot" in caplog.text) == (number == 2)
 
 
 def test_a_witness_that_is_ahead_or_saw_other_leaves_is_an_alarm(

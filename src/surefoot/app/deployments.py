@@ -73,6 +73,11 @@ def shown_plan(plan: Plan) -> Plain:
             "keep_service": plan.keep_service,
             "why": plan.keep_service_why,
         },
+        "on_return": {
+            "devices_first": plan.devices_return_first,
+            "why": plan.devices_return_why,
+        },
+        "devices_unknown": plan.devices_unknown,
         "steps": [
             {
                 "id": p.step.id,

@@ -34,6 +34,7 @@ from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.device_shown import Shown
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.supply.commit import Commit
 from surefoot.trust.digest import Digest
@@ -64,6 +65,9 @@ class Fleet(Protocol):
 
     def set_token(self, environment: str, device: str, token_hash: bytes) -> None:
         """Replace a device's token."""
+
+    def shown(self, environment: str, attributes: Sequence[str]) -> Sequence[Shown]:
+        """The versions that devices may run, with some of their names."""
 
     def page(self, environment: str, after: str, limit: int) -> Sequence[DeviceSummary]:
         """Devices after a name."""

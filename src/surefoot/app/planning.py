@@ -8,6 +8,7 @@ import msgspec
 
 from surefoot.app.desired import FleetAsk, declared, desired_of, fleet_of, settings_of
 from surefoot.app.facade import App
+from surefoot.app.fleet_look import running_on
 from surefoot.core import environment as environments
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
@@ -16,6 +17,7 @@ from surefoot.core.manifest import Manifest
 from surefoot.core.plan import Plan, Settings
 from surefoot.core.target import Observation, Plain, Step
 from surefoot.core.world import Environment, World
+from surefoot.engine.compatibility import Running
 from surefoot.engine.planner import Wanted, make_plan
 from surefoot.trust.digest import Digest
 
@@ -82,8 +84,18 @@ def plan_for(app: App, ask: Ask) -> Plan:
         explicit=explicit,
         smoke=() if quiet else smoke,
         heads=ground.heads,
+        fleet=() if quiet or not policy.fleet else _devices(app, ground, manifest, desired),
     )
     return make_plan(wanted, targets, observed)
+
+
+def _devices(
+    app: App, ground: _Ground, manifest: Manifest, desired: Mapping[str, Plain]
+) -> tuple[Running, ...]:
+    """What the environment's devices may run, by all releases that are registered."""
+    earlier = [app.manifest(release) for release in ground.earlier]
+    stones = desired.get("fleet", {}).get("stones", [])
+    return running_on(app, ground.environment.name, [*earlier, manifest], stones)
 
 
 def _check_data_is_safe(

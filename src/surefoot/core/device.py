@@ -82,7 +82,6 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One device's task: move to `version`, whose image has `sha256` (64 hex digits).
 
     `consent` is empty when nobody need be asked; waiting and denied keep the action from beginning.
-    One that is `held` waits for its turn likewise.
     `strength` is what speaks for its outcome: a report alone, attributes that came later, or
     attributes with the image's digest.
     """
@@ -95,7 +94,6 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     progress: int = 0
     consent: Consent = ""
     strength: Strength = ""
-    held: bool = False
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -186,8 +184,7 @@ def transition(action: Action, event: Event) -> Move:
     """The effect of one event on an action; total: every event has an answer in every state."""
     if isinstance(event, Consented):
         return _consented(action, event)
-    waits = action.held or action.consent in WAITING
-    if action.state in OPEN and waits and isinstance(event, _BEGINNINGS):
+    if action.state in OPEN and action.consent in WAITING and isinstance(event, _BEGINNINGS):
         return _stay(action, keep=False, answer="waiting")
     if isinstance(event, Feedback):
         return _feedback(action, event)
@@ -298,6 +295,10 @@ def _attributes(action: Action, event: Attributes) -> Move:
         return Move(state=state, reason=reason, strength="digest" if event.sha256 else "attributes")
     if action.strength == "attributes" and shown and event.sha256:
         return Move(state=action.state, reason="attributes show the digest too", strength="digest")
+    if action.kind == "return" and action.state == "failed" and shown:
+        # A client may book the failure of the update before on the return that took its place.
+        strength: Strength = "digest" if event.sha256 else "attributes"
+        return Move(state="returned", reason=f"attributes show {event.version}", strength=strength)
     if action.state == "unknown" and event.version and not shown:
         return Move(state="returned", reason=f"cancelled; attributes show {event.version}")
     return _stay(action, keep=False)

@@ -34,7 +34,6 @@ _PHASES = {
     "availability": 85,
     "wave": 90,
     "await": 90,
-    "soak": 90,
     "hold": 97,
     "contract": 99,
     "remove": 100,
@@ -125,6 +124,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unchanged_before: tuple[ComponentAfter, ...] = ()
     keep_service: bool = False
     keep_service_why: str = ""
+    devices_return_first: bool = False
+    devices_return_why: str = ""
+    devices_unknown: str = ""
     wave_policy: Plain = {}
     availability_percent: str = ""
 

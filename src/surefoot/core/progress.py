@@ -24,7 +24,7 @@ from surefoot.trust.digest import Digest
 
 CLAIMS_MAX = 20
 _DEVICES = 90
-_JUDGED = ("await", "hold", "soak")
+_JUDGED = ("await", "hold")
 _REMOVES = ("remove", "destroy")
 
 
@@ -65,21 +65,18 @@ def next_effect(world: World, plan: Plan, now_ms: int, judge: JudgeWave) -> Next
         return Next(what="wait", cause=freeze)
     if deployment.returning:
         return _next_undo(world, deployment, plan, judge)
-    return _next_step(world, deployment, plan, now_ms, judge)
+    return _next_step(world, deployment, plan, judge)
 
 
-def _next_step(
-    world: World, deployment: Deployment, plan: Plan, now_ms: int, judge: JudgeWave
-) -> Next:
+def _next_step(world: World, deployment: Deployment, plan: Plan, judge: JudgeWave) -> Next:
     for planned in plan.steps:
         step = deployment.steps[planned.step.id]
         if step.status == "done":
             continue
         if planned.step.action in _JUDGED:
             wave = judge(world, deployment, planned)
-            soaking = _soaking(deployment, plan, planned, now_ms)
-            if wave.status == "running" or (wave.status == "passed" and soaking):
-                return Next(what="wait", step=step.id, cause=soaking or wave.reason)
+            if wave.status == "running":
+                return Next(what="wait", step=step.id, cause=wave.reason)
             return Next(
                 what="judge",
                 step=step.id,
@@ -88,49 +85,8 @@ def _next_step(
             )
         if step.claims >= CLAIMS_MAX:
             return _given_up(step.id, undo=False)
-        timed = _timed(planned, now_ms) if step.status == "pending" else None
-        if timed is not None:
-            return timed
         return Next(what="act", step=step.id, takeover=step.status == "claimed")
     return Next(what="finish", status="succeeded", cause="all steps done")
-
-
-def _timed(planned: PlannedStep, now_ms: int) -> Next | None:
-    """A wave does not begin before its rollout's start, nor at all after its end."""
-    if planned.step.action != "wave":
-        return None
-    start_ms, end_ms, _ = _times(planned.step)
-    if now_ms < start_ms:
-        return Next(what="wait", step=planned.step.id, cause="the rollout's start is not reached")
-    if end_ms and now_ms >= end_ms:
-        cause = "the rollout's end was reached before this wave began"
-        return Next(what="judge", step=planned.step.id, cause=cause, status="failed")
-    return None
-
-
-def _soaking(deployment: Deployment, plan: Plan, planned: PlannedStep, now_ms: int) -> str:
-    """Why a wave that passed is still watched; empty when it has been for long enough."""
-    if planned.step.action != "soak":
-        return ""
-    wave = planned.step.arguments.get("wave")
-    passed = next(
-        p.step.id
-        for p in plan.steps
-        if p.step.action == "await" and p.step.arguments.get("wave") == wave
-    )
-    until_ms = deployment.steps[passed].figures.get("soak_until_ms", 0)
-    assert isinstance(until_ms, int)
-    return "the wave passed and soaks" if now_ms < until_ms else ""
-
-
-def _times(step: Step) -> tuple[int, int, int]:
-    """Start and end of the step's rollout, ms, and how long its waves soak, seconds."""
-    policy = step.arguments.get("policy")
-    pace = policy.get("pace") if isinstance(policy, dict) else None
-    found = pace if isinstance(pace, dict) else {}
-    start, end, soak = (found.get(name, 0) for name in ("start_ms", "end_ms", "soak_seconds"))
-    assert isinstance(start, int) and isinstance(end, int) and isinstance(soak, int)
-    return start, end, soak
 
 
 def _given_up(step: str, *, undo: bool) -> Next:
@@ -146,6 +102,9 @@ def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
         touched = step.status in ("done", "failed", "claimed")
         if planned.undo is None or not touched or step.id not in scope or step.undo == "done":
             continue
+        held = _devices_before(world, deployment, plan, planned, judge)
+        if held is not None:
+            return held
         if step.undo == "failed":
             cause = f"{deployment.cause}; undoing {step.id} failed too"
             return Next(what="finish", status="failed", cause=cause)
@@ -162,13 +121,35 @@ def _next_undo(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
     return Next(what="finish", status="returned" if _all(scope, plan) else "stopped", cause=cause)
 
 
+def _devices_before(
+    world: World, deployment: Deployment, plan: Plan, planned: PlannedStep, judge: JudgeWave
+) -> Next | None:
+    """What holds a service that the moved devices still need: they go back before it does.
+
+    When they cannot, or do not all, the service stays: no return may strand a device.
+    """
+    moved = any(
+        p.step.action == "wave" and deployment.steps[p.step.id].status != "pending"
+        for p in plan.steps
+    )
+    if not plan.devices_return_first or not moved or phase_of(planned.step) >= _DEVICES:
+        return None
+    stays = f"{deployment.cause}; the service stays: {plan.devices_return_why}"
+    if not _devices_return(deployment, plan):
+        return Next(what="finish", status="stopped", cause=stays)
+    back = judge(world, deployment, None)
+    if back.status == "running":
+        return Next(what="wait", cause=back.reason)
+    if back.status == "stopped":
+        return Next(what="finish", status="stopped", cause=f"{stays}; {back.reason}")
+    return None
+
+
 def _devices_return(deployment: Deployment, plan: Plan) -> bool:
     """Whether devices were told to go back to something, so that they can be waited for."""
     return any(
         p.step.action == "wave"
         and "previous" in p.step.arguments
-        and p.undo is not None
-        and p.undo.action == "return_devices"
         and deployment.steps[p.step.id].undo == "done"
         for p in plan.steps
     )
@@ -232,11 +213,8 @@ def claim(
     ]
 
 
-def judge_step(plan: Plan, found: Next, now_ms: int) -> list[f.Fact]:
+def judge_step(plan: Plan, found: Next) -> list[f.Fact]:
     """The outcome of a step that nobody acts on: a wave judged, or a step given up."""
-    planned = plan.planned(found.step)
-    soak_seconds = _times(planned.step)[2] if planned.step.action == "await" else 0
-    passed = found.status == "done" and soak_seconds > 0
     fact = f.StepFinished(
         deployment=plan.deployment,
         environment=plan.environment,
@@ -245,8 +223,8 @@ def judge_step(plan: Plan, found: Next, now_ms: int) -> list[f.Fact]:
         cause=found.cause[:1000],
         undo=found.undo,
         judged=True,
-        figures={"soak_until_ms": now_ms + soak_seconds * 1000} if passed else {},
     )
+    planned = plan.planned(found.step)
     if found.status == "done" and planned.after is not None:
         return [fact, *(_component(plan, each) for each in (planned.after, *planned.also))]
     return [fact]

@@ -18,6 +18,19 @@ from surefoot.core.world import ComponentState, Environment
 from surefoot.trust.digest import Digest
 
 
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a firmware that devices may run, or will on their way, and what it needs.
+
+    `names` are some of them. Without a component no release describes the version.
+    """
+
+    version: str
+    component: str = ""
+    count: int = 0
+    names: tuple[str, ...] = ()
+    compatibility: Plain = {}
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a plan is made from. `desired` maps a target's name to what it should become."""
 
@@ -33,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     smoke: tuple[Plain, ...]
     heads: dict[str, int]
     explicit: tuple[Step, ...] = ()
+    fleet: tuple[Running, ...] = ()
 
 
 def check_compatibility(wanted: Wanted) -> None:
@@ -43,6 +57,7 @@ def check_compatibility(wanted: Wanted) -> None:
     if wanted.previous is not None and old_firmware:
         during = {k: v for k, v in new.items() if not k.startswith("firmware ")} | old_firmware
         problems += conflicts(during)
+    problems += _stranded(wanted)
     if wanted.environment.components and wanted.previous is not None:
         problems += _contract_problems(wanted)
     if problems:
@@ -53,6 +68,74 @@ def check_compatibility(wanted: Wanted) -> None:
             found="; ".join(problems[:5]),
             remedy="widen what the new part provides, or deploy a release between them first",
         )
+
+
+def _stranded(wanted: Wanted) -> list[str]:
+    """The devices that the new services would not serve, whatever the record says they run.
+
+    A device that was silent through earlier rollouts still runs what it showed last.
+    """
+    cloud = _cloud(wanted.manifest)
+    problems = []
+    for running in wanted.fleet:
+        if not running.component:
+            continue
+        label = f"firmware {running.component} {running.version}"
+        found = conflicts({**cloud, label: _needs(running.compatibility)})
+        found = [line for line in found if line.startswith(label)]
+        if found:
+            problems.append(f"{found[0]}: {_named(running)}")
+    return problems
+
+
+def _named(running: Running) -> str:
+    if not running.count:
+        return "devices take it on their way"
+    devices = "1 device" if running.count == 1 else f"{running.count} devices"
+    more = running.count - len(running.names)
+    rest = f" and {more} more" if more else ""
+    return f"strands {devices}: {', '.join(running.names)}{rest}"
+
+
+def _cloud(manifest: Manifest) -> dict[str, Plain]:
+    return {k: v for k, v in parts_of(manifest).items() if not k.startswith("firmware ")}
+
+
+def _needs(known: Plain) -> Plain:
+    required = known.get("requires", {})
+    return {"requires": required if isinstance(required, dict) else {}}
+
+
+def unknown_devices(wanted: Wanted) -> str:
+    """Of which devices nobody can say whether they are stranded, on one line; empty: none."""
+    unknown = [running for running in wanted.fleet if not running.component]
+    shown = [
+        f"{running.count} {f'show {running.version}' if running.version else 'showed no version'}"
+        f" ({', '.join(running.names[:3])}{', ...' if running.count > 3 else ''})"
+        for running in unknown[:5]
+    ]
+    if not shown:
+        return ""
+    more = f", and {len(unknown) - 5} more versions" if len(unknown) > 5 else ""
+    return f"devices that no release describes may be stranded: {', '.join(shown)}{more}"
+
+
+def devices_return_first(wanted: Wanted) -> tuple[bool, str]:
+    """Whether devices must be back before the service may go back, and why."""
+    if wanted.previous is None:
+        return False, ""
+    moved = {k: _needs(v) for k, v in parts_of(wanted.manifest).items() if _is_firmware(k)}
+    if not moved:
+        return False, ""
+    found = conflicts({**_cloud(wanted.previous), **moved})
+    lines = [line for line in found if _is_firmware(line)]
+    if lines:
+        return True, lines[0]
+    return False, "the service before also serves the new firmware"
+
+
+def _is_firmware(label: str) -> bool:
+    return label.startswith("firmware ")
 
 
 def parts_of(manifest: Manifest) -> dict[str, Plain]:

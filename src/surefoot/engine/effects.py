@@ -23,6 +23,7 @@ from surefoot.core.governance import WavePolicy
 from surefoot.core.plan import Plan, PlannedStep
 from surefoot.core.rollout import (
     RETURN_WAVE,
+    Beside,
     RolloutCounters,
     WaveJudgement,
     judge_return,
@@ -60,7 +61,13 @@ def judge(world: World, deployment: Deployment, planned: PlannedStep | None) -> 
     """A wave's judgement from the sealed counters alone."""
     books = world.devices.get(deployment.environment)
     counters = books.waves.get(str(deployment.number), {}) if books else {}
-    found = _judged(counters, planned)  # type: ignore[arg-type]
+    if planned is not None and planned.step.action == "hold":
+        arguments = planned.step.arguments
+        version = arguments.get("version")
+        shown = books.firmware.get(str(version), 0) if books and version else -1
+        found = judge_share(counters, _whole(arguments["percent"]), _beside(deployment, shown))  # type: ignore[arg-type]
+    else:
+        found = _judged(counters, planned)  # type: ignore[arg-type]
     return progress.Wave(status=found.verdict, reason=found.reason)
 
 
@@ -70,16 +77,27 @@ def _judged(counters: RolloutCounters, planned: PlannedStep | None) -> WaveJudge
         if RETURN_WAVE not in counters:
             return WaveJudgement(verdict="running", reason="return: no sealed report yet")
         return judge_return(counters)
-    if planned.step.action == "hold":
-        percent = planned.step.arguments["percent"]
-        assert isinstance(percent, int)
-        return judge_share(counters, percent)
-    wave = planned.step.arguments["wave"]
-    assert isinstance(wave, int)
+    wave = _whole(planned.step.arguments["wave"])
     if str(wave) not in counters:
         return WaveJudgement(verdict="running", reason=f"wave {wave + 1}: no sealed report yet")
     policy = msgspec.convert(planned.step.arguments["policy"], WavePolicy)
     return judge_wave(counters, wave, policy)
+
+
+_BEHIND = ("version_unknown", "version_unordered", "no_route", "client")
+
+
+def _beside(deployment: Deployment, shown: object) -> Beside:
+    """What the last wave's outcome says of the devices that it did not move."""
+    figures = [s.figures for s in deployment.steps.values() if "assigned" in s.figures]
+    last = figures[-1] if figures else {}
+    left = sum(_whole(last.get(f"unfit_{reason}", 0)) for reason in _BEHIND)
+    return Beside(there=_whole(last.get("already_there", 0)), left=left, shown=_whole(shown))
+
+
+def _whole(value: object) -> int:
+    assert isinstance(value, int)
+    return value
 
 
 class Effects:
@@ -254,8 +272,7 @@ class Effects:
 
         def decide(world: World) -> list[Draft]:
             self._check_still(world, plan, found)
-            now_ms = self._clock.now_ms()
-            return [draft(each) for each in progress.judge_step(plan, found, now_ms)]
+            return [draft(each) for each in progress.judge_step(plan, found)]
 
         self._transact(decide, f"judge {plan.deployment}/{found.step}")
 

@@ -181,7 +181,7 @@ class Cosigning:
 
         Raises `Failed`, or `Corrupt` for a witness that saw more, or something else.
         """
-        old = (self._rows.newest(key.text()) or (0, 0))[0]
+        old = kept = (self._rows.newest(key.text()) or (0, 0))[0]
         for _ in range(_TRIES):
             note = self._log.checkpoint()
             size = _parsed(note).size if note else 0
@@ -202,6 +202,8 @@ class Cosigning:
                 raise failed(name, "a cosignature", f"status {reply.status}")
             if said > self._log.size():
                 raise witness_ahead(name, self._log.size(), said)
+            if said < kept:
+                _LOG.warning("witness %s forgot: it signed %d leaves, says %d", name, kept, said)
             old = said
         raise failed(name, f"at most {size} leaves for now", f"{old} leaves")
 

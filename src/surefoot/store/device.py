@@ -19,6 +19,7 @@ from surefoot.core.profile import profile_of, withheld
 from surefoot.store.database import Database, Row, Session
 from surefoot.store.device_ledger import DeviceLedger
 from surefoot.store.device_rows import take_numbers
+from surefoot.store.device_shown import Shown, shown_versions
 
 _FLOOR_FROM_MS = 1_704_067_200_000  # 2024-01-01; two numbers a second last until 2058
 _FLOOR_A_MS = 500
@@ -91,7 +92,6 @@ class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     standing: str = ""
     profile: str = ""
     profile_by: str = ""
-    held: str = ""
 
 
 class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
@@ -299,6 +299,11 @@ class DeviceRegistry:
         """How many devices last said they run each version; "" is: not known."""
         with self._database.read() as session:
             return {row[0]: row[1] for row in session.rows("device.runs", environment=environment)}
+
+    def shown(self, environment: str, attributes: Sequence[str]) -> list[Shown]:
+        """The versions that devices may run, with some names; see `shown_versions`."""
+        with self._database.read() as session:
+            return shown_versions(session, environment, attributes)
 
     def states(self, environment: str, deployment: int) -> dict[str, dict[str, int]]:
         """Live counters by wave and state: for pages, never for a rule."""

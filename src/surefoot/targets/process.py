@@ -111,11 +111,11 @@ class ProcessTarget:
         """Act, or answer from the receipt. See the contract."""
         self._interlock.check(step, token)
         act = self._act(step)
-        with self._receipts.admit(token) as receipt:
+        with self._receipts.admit(step, token) as receipt:
             if receipt is not None:
                 return receipt
             # A crash from here on leaves no receipt; every act begins by looking.
-            return self._receipts.record(token, act())
+            return self._receipts.record(step, token, act())
 
     def availability(self, component: str, since_ms: int, until_ms: int) -> Totals:
         """Requests counted by the keeper in the seconds that begin in [since, until).

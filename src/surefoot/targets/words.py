@@ -1,9 +1,10 @@
 """What every target driver shares: receipts with fences, and atomic durable writes.
 
-A receipt file holds, for one target of one environment, the newest fence seen and the outcome of
-each finished operation. The fence is raised durably before the act, the outcome is written
-durably after it: a crash between them leaves an operation without receipt, which the driver
-finishes by looking first.
+A receipt file holds, for one target of one environment, the newest fence seen, and of each finished
+operation its outcome and the digest of what was done: a log that lost its last leaves counts its
+deployments anew, and what is another act is no repeat. The fence is raised durably before the act,
+the outcome is written durably after it: a crash between them leaves an operation without receipt,
+which the driver finishes by looking first.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from pathlib import Path
 import msgspec
 
 from surefoot.core.errors import Corrupt, Refused
-from surefoot.core.target import Outcome, Token
+from surefoot.core.target import Outcome, Step, Token
 from surefoot.store.durable import write_durably
 
 
 class _Ledger(msgspec.Struct, kw_only=True):
     fence: int = -1
     outcomes: dict[str, Outcome] = {}
+    acts: dict[str, str] = {}
 
 
 class Receipts:
@@ -32,8 +34,8 @@ class Receipts:
         self._path = path
 
     @contextmanager
-    def admit(self, token: Token) -> Iterator[Outcome | None]:
-        """Hold the target's lock; yield the receipt of a finished operation, else None.
+    def admit(self, step: Step, token: Token) -> Iterator[Outcome | None]:
+        """Hold the target's lock; yield the receipt of this step, when it is finished, else None.
 
         Raises `Refused("target.fence.moved")` when a newer fence has been seen.
         """
@@ -52,12 +54,15 @@ class Receipts:
             if token.fence > ledger.fence:
                 ledger.fence = token.fence
                 self._write(ledger)
-            yield ledger.outcomes.get(token.operation)
+            # A receipt of an earlier version says no act, and is believed as it was then.
+            same = ledger.acts.get(token.operation, step.digest()) == step.digest()
+            yield ledger.outcomes.get(token.operation) if same else None
 
-    def record(self, token: Token, outcome: Outcome) -> Outcome:
+    def record(self, step: Step, token: Token, outcome: Outcome) -> Outcome:
         """Write the outcome of a finished operation; call it inside `admit`."""
         ledger = self._read()
         ledger.outcomes[token.operation] = outcome
+        ledger.acts[token.operation] = step.digest()
         self._write(ledger)
         return outcome
 

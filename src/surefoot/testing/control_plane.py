@@ -45,6 +45,7 @@ class ControlPlane:
         self.keys = folder / "keys"
         self.address = ""
         self.devices_address = ""
+        self.before: tuple[str, ...] = ()
         self._example = example
         self._server: subprocess.Popen[str] | None = None
 
@@ -168,7 +169,7 @@ class ControlPlane:
 
     def serve(self) -> None:
         """Start the server, at the addresses it had, and wait until it answers."""
-        words = [*SUREFOOT, "server", "run", "--data", str(self.data), "-o", "json"]
+        words = [*self.before, *SUREFOOT, "server", "run", "--data", str(self.data), "-o", "json"]
         for option, address in (("--listen", self.address), ("--devices", self.devices_address)):
             words += [option, address.removeprefix("http://") or "127.0.0.1:0"]
         with self.log.open("ab") as log:

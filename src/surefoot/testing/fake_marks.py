@@ -80,10 +80,10 @@ class FakeMarks:
             raise Refused(
                 "target.action.input", step.id, expected=", ".join(_ACTIONS), found=step.action
             )
-        with self._receipts.admit(token) as receipt:
+        with self._receipts.admit(step, token) as receipt:
             if receipt is not None:
                 return receipt
-            return self._receipts.record(token, self._act(step, token))
+            return self._receipts.record(step, token, self._act(step, token))
 
     def _act(self, step: Step, token: Token) -> Outcome:
         if any(step.id.endswith(end) for end in self._broken):

@@ -137,10 +137,10 @@ class FakeTarget:
         """Act on the file. See the contract."""
         self._interlock.check(step, token)
         _check(step)
-        with self._receipts.admit(token) as receipt:
+        with self._receipts.admit(step, token) as receipt:
             if receipt is not None:
                 return receipt
-            return self._receipts.record(token, self._act(step, token))
+            return self._receipts.record(step, token, self._act(step, token))
 
     def _act(self, step: Step, token: Token) -> Outcome:
         if step.action == "check":

@@ -13,16 +13,9 @@ import pytest
 
 from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
+from surefoot.testing.swupdate import Maker
 
 ENV = "production"
-DESCRIPTION = """software =
-{{
-    version = "1.1.0";
-    hardware-compatibility: [ "1.0" ];
-    files: ( {{ filename = "payload.txt"; path = "{target}"; type = "rawfile";
-               sha256 = "{sha256}"; }} );
-}}
-"""
 SETTINGS = """globals :
 {{
     verbose = false; loglevel = 3; bootloader = "none"; public-key-file = "{certificate}";
@@ -36,51 +29,12 @@ identify : ( {{ name = "sw_version"; value = "{version}"; }} );
 """
 
 
-def run(*words: str, folder: Path) -> bytes:
-    return subprocess.run(words, cwd=folder, check=True, capture_output=True, timeout=30).stdout
-
-
-def signed_image(folder: Path) -> bytes:
-    """A .swu image that writes one file: cpio of description, signature and payload."""
-    run(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "sign.key"),
-        *("-out", "sign.crt", "-subj", "/CN=sign", "-days", "30"),
-        *("-addext", "extendedKeyUsage=emailProtection"),
-        folder=folder,
-    )
-    (folder / "payload.txt").write_text("firmware 1.1.0\n" * 1000)
-    sha256 = run("sha256sum", "payload.txt", folder=folder).split()[0].decode()
-    target = folder / "installed.txt"
-    (folder / "sw-description").write_text(DESCRIPTION.format(target=target, sha256=sha256))
-    run(
-        *("openssl", "cms", "-sign", "-in", "sw-description", "-out", "sw-description.sig"),
-        *("-signer", "sign.crt", "-inkey", "sign.key", "-outform", "DER"),
-        *("-nosmimecap", "-binary"),
-        folder=folder,
-    )
-    names = ("sw-description", "sw-description.sig", "payload.txt")
-    return archive({name: (folder / name).read_bytes() for name in names})
-
-
-def archive(files: dict[str, bytes]) -> bytes:
-    """A cpio archive of the "crc" kind: thirteen hex fields, name, content, padded to four."""
-    whole = b""
-    for inode, (name, content) in enumerate((*files.items(), ("TRAILER!!!", b"")), 1):
-        sums = sum(content) & 0xFFFFFFFF
-        fields = (inode, 0o100644, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, sums)
-        whole += b"070702" + b"".join(b"%08X" % field for field in fields)
-        for part in (name.encode() + b"\0", content):
-            whole += part
-            whole += bytes(-len(whole) % 4)
-    return whole + bytes(-len(whole) % 512)
-
-
 class Client:
     """A running swupdate; ended with its children."""
 
     def __init__(self, folder: Path, url: str, version: str, *extra: str) -> None:
         settings = SETTINGS.format(
-            certificate=folder / "sign.crt",
+            certificate=folder / "maker" / "sign.crt",
             environment=ENV,
             url=url,
             token=token_of("swu-1"),
@@ -124,9 +78,10 @@ def test_the_real_swupdate_installs_and_is_verified(
 ) -> None:
     for tool in ("swupdate", "openssl"):
         require_tool(tool)
+    maker = Maker(tmp_path / "maker")
     house = DeviceHouse(tmp_path / "house")
     house.enrol(ENV, "swu-1")
-    image = house.firmware(signed_image(tmp_path), "1.1.0")
+    image = house.firmware(maker.image("1.1.0", b"firmware 1.1.0\n" * 1000), "1.1.0")
     with DoorServer(house.desk()) as server:
         with Client(tmp_path, server.url, "1.0.0"):
             begun = time.monotonic()
@@ -142,7 +97,7 @@ def test_the_real_swupdate_installs_and_is_verified(
                 deadline_seconds=600,
             )
             house.assign(ENV, wave)
-            installed = tmp_path / "installed.txt"
+            installed = maker.target / "firmware.txt"
             begun = time.monotonic()
             while not (installed.exists() and installed.stat().st_size == 15_000):
                 assert time.monotonic() - begun < 20, (tmp_path / "swupdate.log").read_text()

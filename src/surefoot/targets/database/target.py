@@ -137,15 +137,16 @@ class DatabaseTarget:
         """Act; see the contract in `surefoot.core.target`."""
         self._interlock.check(step, token)
         act = parse(step)
-        with self._receipts.admit(token) as finished:
+        with self._receipts.admit(step, token) as finished:
             if finished is not None:
                 return finished
             started = time.monotonic()
             outcome = self._act(act, token)
             milliseconds = round((time.monotonic() - started) * 1000)
             timed = {**outcome.figures, "milliseconds": milliseconds}
+            outcome = msgspec.structs.replace(outcome, figures=timed)
             # A crash here leaves an act without receipt: its repeat looks first and finds it done.
-            return self._receipts.record(token, msgspec.structs.replace(outcome, figures=timed))
+            return self._receipts.record(step, token, outcome)
 
     def _act(self, act: object, token: Token) -> Outcome:
         match act:
