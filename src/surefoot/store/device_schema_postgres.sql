@@ -56,6 +56,9 @@ CREATE TABLE IF NOT EXISTS device_actions (
 CREATE INDEX IF NOT EXISTS device_actions_by_deployment
     ON device_actions (environment, deployment, action);
 CREATE INDEX IF NOT EXISTS device_actions_by_device ON device_actions (number, action);
+-- What a device may run although it has not shown it: few rows among all that were assigned.
+CREATE INDEX IF NOT EXISTS device_actions_begun ON device_actions (environment, number)
+    WHERE state NOT IN ('assigned', 'verified', 'returned');
 CREATE INDEX IF NOT EXISTS device_actions_due ON device_actions (deadline_ms)
     WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported');
 

@@ -186,7 +186,8 @@ SELECT number FROM device_actions WHERE environment = :environment AND deploymen
 SELECT a.number, COALESCE(p.attribute, ''), a.version
 FROM device_actions a JOIN devices d ON d.number = a.number
     LEFT JOIN device_action_parts p ON p.action = a.action
-WHERE d.environment = :environment AND d.removed = 0
+WHERE a.environment = :environment AND d.removed = 0
+    AND a.state NOT IN ('assigned', 'verified', 'returned')
     AND (a.state IN ('offered', 'downloading', 'installing', 'reported')
         OR (a.state IN ('failed', 'timed_out', 'unknown') AND a.progress > 0
             AND (d.runs = '' OR (p.attribute <> '' AND a.changed_ms >= d.attributes_ms))))
