@@ -80,7 +80,15 @@ def test_every_question_takes_a_time_or_says_why_not() -> None:
     assert takes | timeless == asked
     assert not takes & timeless
     assert timeless == {
-        *("deployment plan-bytes", "job show", "journal entry", "journal request", "journal wait"),
+        *(
+            "fleet blockers",
+            "device codes",
+            "deployment plan-bytes",
+            "job show",
+            "journal entry",
+            "journal request",
+            "journal wait",
+        ),
         *("journal prove-entry", "journal words"),
         "release never",
     }

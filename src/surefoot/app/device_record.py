@@ -19,7 +19,6 @@ from surefoot.core.target import Plain
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Entry
 
-REPORTS_MAX = 100
 _PAGE = 1000
 _SILENT: Plain = {
     **dict.fromkeys(("runs", "version", "state", "reason", "wave"), ""),
@@ -82,9 +81,9 @@ def _decoded(app: App, digest: str) -> Any:
 
 
 def list_then(app: App, then: AsOf, environment: str, after: str, limit: int) -> list[Plain]:
-    """Devices after a name, with the last that was sealed about each."""
+    """Devices after a name (all for a limit of 0), with the last that was sealed about each."""
     names = {d: e for d, e in enrolled(app, then, environment).items() if d > after}
-    page = dict(list(names.items())[:limit])
+    page = dict(list(names.items())[: limit or None])
     wanted = set(page)
     newest: dict[str, Plain] = {}
     for report in reports(app, then, environment):
@@ -97,18 +96,27 @@ def list_then(app: App, then: AsOf, environment: str, after: str, limit: int) ->
     return [_row(device, *page[device], newest.get(device, {})) for device in page]
 
 
-def show_then(app: App, then: AsOf, environment: str, device: str) -> Plain:
-    """One device and its sealed reports, newest first; it may not have been enrolled yet."""
+def show_then(
+    app: App, then: AsOf, environment: str, device: str, *, before: int, limit: int
+) -> Plain:
+    """One device and its sealed reports, newest first; it may not have been enrolled yet.
+
+    Below `before` there may be more; what the device was is told by the newest of all.
+    """
     known = enrolled(app, then, environment).get(device)
     if known is None:
         return {"device": {"device": device}, "exists": False, "reports": []}
+    newest: Plain = {}
     own: list[Plain] = []
     for report in reports(app, then, environment):
-        if report["device"] == device:
+        if report["device"] != device:
+            continue
+        newest = newest or report
+        if int(str(report["report"])) < before:
             own.append(report)
-        if len(own) == REPORTS_MAX:
+        if len(own) == limit:
             break
-    return {"device": _row(device, *known, own[0] if own else {}), "reports": [*own]}
+    return {"device": _row(device, *known, newest), "reports": [*own]}
 
 
 def _row(device: str, hardware: str, enrolled_ms: int, report: Plain) -> Plain:

@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 
 from surefoot.app.as_of import AsOf
-from surefoot.app.device_record import list_then, show_then
+from surefoot.app.device_list import row
+from surefoot.app.device_record import show_then
 from surefoot.app.facade import App
-from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
@@ -19,7 +19,7 @@ from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import World
-from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.device import NewDevice
 from surefoot.store.device_identity import NO_TOKEN
 from surefoot.trust import canonical
 
@@ -44,16 +44,11 @@ class EnrolArguments(Arguments, frozen=True, kw_only=True):
     devices: Annotated[tuple[Enrolment, ...], msgspec.Meta(min_length=1, max_length=10_000)]
 
 
-class ListArguments(Arguments, frozen=True, kw_only=True):
-    name: str
-    after: str = ""
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
-    at: str = ""
-
-
 class DeviceArguments(Arguments, frozen=True, kw_only=True):
     name: str
     id: str
+    before: Annotated[int, msgspec.Meta(ge=1, le=2**53)] = 2**53
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     at: str = ""
 
 
@@ -96,32 +91,12 @@ def _hash(device: Enrolment) -> bytes:
     return bytes.fromhex(device.token_hash)
 
 
-@operation("device list", "GET", "/environments/{name}/devices", ListArguments)
-def list_devices(app: App, request: Request, arguments: ListArguments) -> Plain:
-    """Devices of an environment, by name; of a time that has been, what was sealed by then."""
-    if arguments.at:
-        then = AsOf(app, arguments.at)
-        rows = list_then(app, then, arguments.name, arguments.after, arguments.limit)
-        return {"devices": [*rows]}
-    app.read(lambda w: environments.find(w, arguments.name))
-    page = app.fleet.page(arguments.name, arguments.after, arguments.limit)
-    return {"devices": [_row(d) for d in page]}
-
-
-def _row(device: DeviceSummary) -> Plain:
-    plain: Plain = {
-        name: value
-        for name, value in msgspec.structs.asdict(device).items()
-        if not name.endswith("_ms")
-    }
-    return {**plain, "seen_at": shown(device.seen_ms), "enrolled_at": shown(device.enrolled_ms)}
-
-
 @operation("device show", "GET", "/environments/{name}/devices/{id}", DeviceArguments)
 def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
     """A device and its reports, newest first; of a time that has been, those sealed by then."""
     if arguments.at:
-        return show_then(app, AsOf(app, arguments.at), arguments.name, arguments.id)
+        asked, then = arguments, AsOf(app, arguments.at)
+        return show_then(app, then, asked.name, asked.id, before=asked.before, limit=asked.limit)
     app.read(lambda w: environments.find(w, arguments.name))
     found = app.fleet.find(arguments.name, arguments.id)
     if found is None:
@@ -132,8 +107,8 @@ def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
             found="none of that name",
             remedy=f"see: surefoot device list {arguments.name}",
         )
-    reports = app.fleet.timeline(arguments.name, arguments.id)
+    reports = app.fleet.timeline(arguments.name, arguments.id, arguments.limit, arguments.before)
     return {
-        "device": _row(found),
+        "device": row(found),
         "reports": [canonical.parse(report) for report in reports],
     }

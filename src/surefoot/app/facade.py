@@ -20,6 +20,7 @@ from surefoot.core import facts as f
 from surefoot.core import manifest as manifests
 from surefoot.core.device import Standing
 from surefoot.core.errors import Refused
+from surefoot.core.offer import Firmware
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import Clock
@@ -34,6 +35,7 @@ from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.device_inventory import DeviceFilter, DevicePage, Keep
 from surefoot.store.device_shown import Shown
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.supply.commit import Commit
@@ -69,14 +71,35 @@ class Fleet(Protocol):
     def shown(self, environment: str, attributes: Sequence[str]) -> Sequence[Shown]:
         """The versions that devices may run, with some of their names."""
 
-    def page(self, environment: str, after: str, limit: int) -> Sequence[DeviceSummary]:
-        """Devices after a name."""
-
     def find(self, environment: str, device: str) -> DeviceSummary | None:
         """One device."""
 
-    def timeline(self, environment: str, device: str) -> Sequence[bytes]:
-        """A device's reports, newest first."""
+    def firmware(self, digest: str) -> Firmware | None:
+        """An image that some rollout assigned."""
+
+    def timeline(self, environment: str, device: str, limit: int, before: int) -> Sequence[bytes]:
+        """A device's reports below a number, newest first."""
+
+
+class Inventory(Protocol):
+    """Pages of devices; see `store.device_inventory`."""
+
+    def page(
+        self,
+        environment: str,
+        wanted: DeviceFilter,
+        *,
+        after: str = "",
+        limit: int = 100,
+        keep: Keep | None = None,
+    ) -> DevicePage:
+        """Devices after a name that are as wanted."""
+
+    def newest_rollout(self, environment: str) -> int:
+        """The deployment of the newest rollout; 0: none."""
+
+    def waiting(self, environment: str) -> int:
+        """How many devices wait to be let in."""
 
 
 class Identities(Protocol):
@@ -134,6 +157,7 @@ class App:
     targets: Callable[[str], Mapping[str, Target]]
     secrets: Secrets
     fleet: Fleet
+    inventory: Inventory
     identities: Identities
     codes: EnrolmentCodes
     builder: Building

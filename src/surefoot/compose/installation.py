@@ -17,10 +17,12 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     deployments,
     device_enrolment,
     device_identity,
+    device_list,
     devices,
     environment_map,
     environments,
     findings,
+    fleet,
     journal,
     payload,
     people,
@@ -74,6 +76,7 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import DeviceBatches
 from surefoot.store.device_identity import DeviceIdentities
+from surefoot.store.device_inventory import DeviceInventory
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
@@ -199,6 +202,7 @@ class Installation:
             targets=self.targets,
             secrets=self.secrets,
             fleet=self.registry,
+            inventory=DeviceInventory(self.database),
             identities=self.identities,
             codes=self.codes,
             builder=Releasing(

@@ -16,7 +16,7 @@ from surefoot.core.device import OPEN, Answer, Event, Expired
 from surefoot.core.errors import Refused
 from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, AutoConfirm, Firmware, Offer
 from surefoot.core.profile import profile_of, withheld
-from surefoot.store.database import Database, Row, Session
+from surefoot.store.database import Database, Row, Session, Value
 from surefoot.store.device_ledger import DeviceLedger
 from surefoot.store.device_rows import take_numbers
 from surefoot.store.device_shown import Shown, shown_versions
@@ -268,7 +268,7 @@ class DeviceRegistry:
             rows = session.rows(
                 "device.page", environment=environment, after=after, limit=min(limit, _PAGE_MAX)
             )
-        return [_summary(row) for row in rows]
+        return [summary_of(row) for row in rows]
 
     def find(self, environment: str, device: str) -> DeviceSummary | None:
         """One device, or None when it is not enrolled."""
@@ -276,23 +276,20 @@ class DeviceRegistry:
             row = session.row("device.summary", environment=environment, device=device)
         if row is None:
             return None
-        found = _summary(row)
+        found = summary_of(row)
         firmware = self.firmware(found.firmware) if found.state in OPEN and found.profile else None
         if firmware is None:
             return found
         why = withheld(profile_of(found.profile), [[firmware.file]])
         return msgspec.structs.replace(found, withheld=why)
 
-    def timeline(self, environment: str, device: str, limit: int = 100) -> list[bytes]:
-        """The device's reports, newest first, as the canonical bytes a batch holds."""
+    def timeline(
+        self, environment: str, device: str, limit: int = 100, before: int = 2**53
+    ) -> list[bytes]:
+        """Reports below a number, newest first, as the canonical bytes a batch holds."""
+        asked: dict[str, Value] = {"environment": environment, "device": device, "before": before}
         with self._database.read() as session:
-            rows = session.rows(
-                "device.timeline",
-                environment=environment,
-                device=device,
-                before=2**53,
-                limit=min(limit, _PAGE_MAX),
-            )
+            rows = session.rows("device.timeline", **asked, limit=min(limit, _PAGE_MAX))
         return [bytes(row[0]) for row in rows]
 
     def runs(self, environment: str) -> dict[str, int]:
@@ -330,7 +327,8 @@ def _desk_row(row: Row) -> DeskRow:
     return DeskRow(*values)
 
 
-def _summary(row: Row) -> DeviceSummary:
+def summary_of(row: Row) -> DeviceSummary:
+    """A row of `page` or of the inventory."""
     values = (*row[:-1], bool(row[-1]))
     return DeviceSummary(*values)
 

@@ -11,7 +11,7 @@ ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS devices (
     number           BIGINT PRIMARY KEY,
     environment      TEXT NOT NULL,
-    device           TEXT NOT NULL,
+    device           TEXT COLLATE "C" NOT NULL,
     hardware         TEXT NOT NULL,
     token_hash       BYTEA NOT NULL,
     enrolled_ms      BIGINT NOT NULL,
@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS devices (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS devices_by_name ON devices (environment, device)
     WHERE removed = 0;
+CREATE INDEX IF NOT EXISTS devices_by_version ON devices (environment, runs, device)
+    WHERE removed = 0;
+CREATE INDEX IF NOT EXISTS devices_by_hardware ON devices (environment, hardware, device)
+    WHERE removed = 0;
 DROP INDEX IF EXISTS devices_by_change;
 CREATE INDEX IF NOT EXISTS devices_in_order ON devices (change, number);
 
@@ -38,7 +42,7 @@ CREATE TABLE IF NOT EXISTS device_actions (
     action       BIGINT PRIMARY KEY,
     number       BIGINT NOT NULL,
     environment  TEXT NOT NULL,
-    device       TEXT NOT NULL,
+    device       TEXT COLLATE "C" NOT NULL,
     deployment   BIGINT NOT NULL,
     wave         TEXT NOT NULL,
     kind         TEXT NOT NULL,
@@ -55,6 +59,8 @@ CREATE TABLE IF NOT EXISTS device_actions (
 );
 CREATE INDEX IF NOT EXISTS device_actions_by_deployment
     ON device_actions (environment, deployment, action);
+CREATE INDEX IF NOT EXISTS device_actions_by_state
+    ON device_actions (environment, deployment, state, device);
 CREATE INDEX IF NOT EXISTS device_actions_by_device ON device_actions (number, action);
 -- What a device may run although it has not shown it: few rows among all that were assigned.
 CREATE INDEX IF NOT EXISTS device_actions_begun ON device_actions (environment, number)
@@ -137,6 +143,8 @@ CREATE TABLE IF NOT EXISTS device_traits (
     profile_by    TEXT NOT NULL,
     auto_confirm  TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS device_traits_by_standing ON device_traits (standing)
+    WHERE standing <> '';
 
 CREATE TABLE IF NOT EXISTS device_action_traits (
     action    BIGINT PRIMARY KEY,

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from surefoot import compose
 from surefoot.app.operation import OPERATIONS, Request
@@ -233,3 +234,41 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
     finally:
         made.close()
+
+
+class Watched:
+    """Everything the browser complained about, apart from a status that a test expects."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+
+    def watch(self, page: Page) -> Page:
+        page.on("console", lambda message: self._note(message.text))
+        page.on("pageerror", lambda error: self._note(str(error)))
+        return page
+
+    def _note(self, text: str) -> None:
+        if "responded with a status of 4" not in text:
+            self.complaints.append(text)
+
+
+# Not for the session: while it lives, its event loop counts as running, and no other test could
+# start one of its own.
+@pytest.fixture(scope="module")
+def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
+    """Debian's browser, without a window."""
+    path = require_tool("chromium")
+    with sync_playwright() as playwright:
+        # The browser's sandbox cannot be made by root.
+        args = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=path, args=args)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A list that must be empty in the end: no error, no violation of the content policy."""
+    watched = Watched()
+    yield watched
+    assert watched.complaints == []

@@ -31,11 +31,15 @@ PAGES = (
     *("/journal?kind=Nothing", "/people", "/people?at=2020-01-01T00:00", "/patterns"),
     *("/errors/plan.parent.moved", "/findings", "/findings?state=&text=sql"),
     *("/findings?at=2020-01-01T00:00", "/findings?state=fixed&scope=api-sast"),
+    *("/environments/dev/devices", "/environments/staging/devices"),
+    *("/environments/dev/devices?at=2020-01-01T00:00", "/environments/dev/devices/device-0"),
+    "/environments/dev/devices?state=failed&version=-&standing=accepted&text=x&hardware=y",
 )
 
 
 TIMELESS = {
     "/environments/{name}/proof": "a file; the proof's own test gives it a time",
+    "/environments/{name}/devices/{id}/proof": "a file; the operation's own test gives it a time",
     "/journal/checkpoint": "a file; the operation's own test gives it a time",
     "/journal/{index:int}": "an entry never changes",
     "/journal/{index:int}/raw": "an entry never changes",
@@ -262,7 +266,7 @@ def test_static_files_are_kept_for_ever_and_name_their_content(
 @pytest.mark.parametrize("path", [path for path, _ in application.PAGES if path not in TIMELESS])
 def test_every_page_takes_a_time(sign_in: Callable[[str], Browser], path: str) -> None:
     named = {"name": "dev", "version": "1.0.0", "number": 1}
-    named |= {"scope": "api-sast", "fingerprint": "0" * 64}
+    named |= {"scope": "api-sast", "fingerprint": "0" * 64, "id": "device-0"}
     here = path.replace(":int", "").format(**named)
     assert "{" not in here
     answer = sign_in("bob").get(f"{here}?left=dev&right=staging&at=2020-01-01T00:00")

@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from surefoot.trust.entry import text_of_time
 from surefoot.trust.proof import Proved, verify
 
 
-class Watched:
-    """Everything the browser complained about, apart from a status that a test expects."""
-
-    def __init__(self) -> None:
-        self.complaints: list[str] = []
-
-    def watch(self, page: Page) -> Page:
-        page.on("console", lambda message: self._note(message.text))
-        page.on("pageerror", lambda error: self._note(str(error)))
-        return page
-
-    def _note(self, text: str) -> None:
-        if "responded with a status of 4" not in text:
-            self.complaints.append(text)
-
-
-# Not for the session: while it lives, its event loop counts as running, and no other test could
-# start one of its own.
-@pytest.fixture(scope="module")
-def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
-    """Debian's browser, without a window."""
-    path = require_tool("chromium")
-    with sync_playwright() as playwright:
-        # The browser's sandbox cannot be made by root.
-        args = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=args)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def watched() -> Iterator[Watched]:
-    """A list that must be empty in the end: no error, no violation of the content policy."""
-    watched = Watched()
-    yield watched
-    assert watched.complaints == []
-
-
-def _signed_in(chromium: Browser, place: Any, who: str, watched: Watched, **options: Any) -> Page:
+def _signed_in(chromium: Browser, place: Any, who: str, watched: Any, **options: Any) -> Page:
     context: BrowserContext = chromium.new_context(**options)
     page = watched.watch(context.new_page())
     page.goto(place.login_link(who))
@@ -69,7 +29,7 @@ def _sign(place: Any, who: str, file: Path) -> str:
 
 
 def test_pages_fit_a_small_screen_and_load_nothing_forbidden(
-    chromium: Browser, place: Any, watched: Watched
+    chromium: Browser, place: Any, watched: Any
 ) -> None:
     page = _signed_in(
         chromium, place, "bob", watched, viewport={"width": 360, "height": 800}, color_scheme="dark"
@@ -89,7 +49,7 @@ def test_pages_fit_a_small_screen_and_load_nothing_forbidden(
     page.context.close()
 
 
-def test_icons_and_focus_are_visible(chromium: Browser, place: Any, watched: Watched) -> None:
+def test_icons_and_focus_are_visible(chromium: Browser, place: Any, watched: Any) -> None:
     page = _signed_in(chromium, place, "bob", watched)
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
@@ -112,7 +72,7 @@ def _proof(page: Page, tmp_path: Path, key: str) -> Proved:
 
 
 def test_the_time_machine_shows_then_compares_and_proves(
-    chromium: Browser, place: Any, watched: Watched, tmp_path: Path
+    chromium: Browser, place: Any, watched: Any, tmp_path: Path
 ) -> None:
     key = place.installation.app.log_key
     page = _signed_in(chromium, place, "bob", watched, java_script_enabled=False)
@@ -150,7 +110,7 @@ def _steps_and_compares(page: Page, ended: str | None) -> None:
     expect(page.locator("section[aria-labelledby=beside] tbody")).to_contain_text("values/greeting")
 
 
-def test_the_map_names_commit_and_person(chromium: Browser, place: Any, watched: Watched) -> None:
+def test_the_map_names_commit_and_person(chromium: Browser, place: Any, watched: Any) -> None:
     page = _signed_in(chromium, place, "bob", watched, java_script_enabled=False)
     page.goto(place.address + "/environments/dev/map")
     row = page.locator("section[aria-labelledby=values] tbody tr", has_text="greeting")
@@ -164,7 +124,7 @@ def test_the_map_names_commit_and_person(chromium: Browser, place: Any, watched:
 def test_from_the_login_link_to_the_journal(
     chromium: Browser,
     place: Any,
-    watched: Watched,
+    watched: Any,
     tmp_path: Path,
     require_tool: Callable[[str], str],
 ) -> None:
@@ -206,7 +166,7 @@ def _refused(page: Page) -> None:
     expect(page.locator("textarea")).to_have_value("not a signature")
 
 
-def _second_approval(chromium: Browser, place: Any, watched: Watched) -> None:
+def _second_approval(chromium: Browser, place: Any, watched: Any) -> None:
     """By the one-line command the page shows; then the page follows the deployment by itself."""
     cyn = _signed_in(chromium, place, "cyn", watched, java_script_enabled=False)
     cyn.goto(place.address + "/deployments/3")

@@ -25,6 +25,7 @@ NOUNS = {
     "freeze": "times without deployments",
     "secret": "secrets of an environment",
     "device": "devices of an environment",
+    "fleet": "the devices of an environment together",
     "finding": "what checks found, and what people decided about it",
     "journal": "the record and its proof",
     "root": "root.json: the file that trust starts at",

@@ -29,7 +29,8 @@ def show_device(options: argparse.Namespace) -> None:
     if options.prove:
         _written(options, options.prove)
         return
-    sent = {"name": options.name, "id": options.id, **({"at": options.at} if options.at else {})}
+    sent = {"name": options.name, "id": options.id}
+    sent |= {n: getattr(options, n) for n in ("before", "limit", "at") if getattr(options, n)}
     asking.emit(options, client_for(options).ask("GET", options.command.path, sent))
 
 
@@ -64,7 +65,8 @@ def verify(options: argparse.Namespace) -> None:
 
 
 def _written(options: argparse.Namespace, file: str) -> None:
-    sent = {"name": options.name, "id": options.id, **({"at": options.at} if options.at else {})}
+    sent = {"name": options.name, "id": options.id}
+    sent |= {n: getattr(options, n) for n in ("before", "limit", "at") if getattr(options, n)}
     answer = client_for(options).ask("GET", _PROOF, sent)
     content = str(answer["bundle"]).encode()
     found = _proved(file, content, None)

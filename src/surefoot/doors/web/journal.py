@@ -39,23 +39,24 @@ def raw(visit: Visit) -> Response:
     """The bytes of an entry as a file."""
     found = visit.ask("journal entry", index=visit.incoming.path["index"])
     name = f"entry-{found['index']}.json"
-    return _download(base64.b64decode(found["raw"]), name)
+    return download(base64.b64decode(found["raw"]), name)
 
 
 def checkpoint(visit: Visit) -> Response:
     """The newest signed checkpoint as a file, to be kept somewhere else."""
     text = visit.ask("journal checkpoint", at=visit.query("at"))["checkpoint"]
-    return _download(text.encode(), "checkpoint.txt")
+    return download(text.encode(), "checkpoint.txt")
 
 
 def proof(visit: Visit) -> Response:
     """A proof of what an environment is, or was at a time, as a file for a stranger."""
     name, at = visit.incoming.path["name"], visit.query("at")
     bundle = visit.ask("journal prove", name=name, at=at)["bundle"]
-    return _download(bundle.encode(), f"proof-{name}.json")
+    return download(bundle.encode(), f"proof-{name}.json")
 
 
-def _download(content: bytes, name: str) -> Response:
+def download(content: bytes, name: str) -> Response:
+    """Bytes as a file. `name` is one of ours, never what somebody typed."""
     headers = {
         "content-disposition": f'attachment; filename="{name}"',
         "cache-control": "no-store",

@@ -8,10 +8,12 @@ Does not: ask, decide or read a clock.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from surefoot.core.environment import flatten
+from surefoot.trust.entry import text_of_time
 
 _DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})")
 _SHORT = 12
@@ -45,9 +47,20 @@ TONES: dict[str, Tone] = {
     **dict.fromkeys(("refused",), Tone("bad", "hand")),
     **dict.fromkeys(("returned", "undone"), Tone("wait", "back")),
     **dict.fromkeys(("void", "cancelled", "destroyed"), Tone("idle", "minus")),
+    **dict.fromkeys(("installing", "downloading", "reported"), _RUN),
+    **dict.fromkeys(("pending", "offered", "assigned"), Tone("idle", "clock")),
+    **dict.fromkeys(("timed_out",), Tone("bad", "clock")),
+    **dict.fromkeys(("accepted",), _OK),
+    **dict.fromkeys(("revoked",), Tone("bad", "hand")),
 }
 
-_WORDS = {"claimed": "running", "void": "void", "approve": "approved", "reject": "rejected"}
+_WORDS = {
+    "claimed": "running",
+    "void": "void",
+    "approve": "approved",
+    "reject": "rejected",
+    "timed_out": "timed out",
+}
 
 
 def tone(status: str) -> Tone:
@@ -120,6 +133,21 @@ def size(count: object) -> str:
 def flat(value: object) -> list[tuple[str, str]]:
     """Nested JSON as (path, text), in order."""
     return list(flatten(value).items()) if value else []
+
+
+def moment_of(time_ms: int) -> str:
+    """RFC 3339 of UTC milliseconds."""
+    return text_of_time(time_ms)
+
+
+def visible(text: object) -> str:
+    """Somebody else's text with every control or direction character as an escape."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(text))
+
+
+def quoted(text: str) -> str:
+    """A word as a shell takes it."""
+    return shlex.quote(text)
 
 
 def step_name(step: str) -> str:

@@ -75,6 +75,7 @@ def template_environment(files: Mapping[str, StaticFile]) -> Environment:
         "word": shape.word,
         "plural": shape.plural,
         "step_name": shape.step_name,
+        "visible": shape.visible,
     }
     made.tests["digest"] = shape.is_digest
     made.globals["files"] = {name: file.address for name, file in files.items()}

@@ -1,0 +1,173 @@
+-- Devices as pages and lists show them. `scanned` takes at most :scan devices from one index, by
+-- name; the rest of the question is asked of those alone. Its twin `..._reach` says how far it got.
+
+-- name: by_name
+WITH scanned AS (
+    SELECT number, device, action FROM devices
+    WHERE environment = :environment AND removed = 0 AND device > :after AND device >= :first
+        AND device < :beyond
+    ORDER BY device LIMIT :scan
+)
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+FROM scanned c JOIN devices d ON d.number = c.number
+    LEFT JOIN device_actions a ON a.action = c.action
+    LEFT JOIN device_seen s ON s.number = c.number
+    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_traits t ON t.number = c.number
+WHERE d.removed = 0
+    AND (:any_runs = 1 OR d.runs = :runs)
+    AND (:any_hardware = 1 OR d.hardware = :hardware)
+    AND (:any_standing = 1 OR COALESCE(t.standing, '') = :standing)
+    AND (:any_wave = 1 OR a.wave = :wave)
+ORDER BY c.device LIMIT :limit
+
+-- name: by_name_reach
+SELECT COUNT(*), MAX(device) FROM (
+    SELECT number, device, action FROM devices
+    WHERE environment = :environment AND removed = 0 AND device > :after AND device >= :first
+        AND device < :beyond
+    ORDER BY device LIMIT :scan
+) scanned
+
+-- name: by_runs
+WITH scanned AS (
+    SELECT number, device, action FROM devices
+    WHERE environment = :environment AND runs = :runs AND removed = 0 AND device > :after
+        AND device >= :first AND device < :beyond
+    ORDER BY device LIMIT :scan
+)
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+FROM scanned c JOIN devices d ON d.number = c.number
+    LEFT JOIN device_actions a ON a.action = c.action
+    LEFT JOIN device_seen s ON s.number = c.number
+    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_traits t ON t.number = c.number
+WHERE d.removed = 0
+    AND (:any_runs = 1 OR d.runs = :runs)
+    AND (:any_hardware = 1 OR d.hardware = :hardware)
+    AND (:any_standing = 1 OR COALESCE(t.standing, '') = :standing)
+    AND (:any_wave = 1 OR a.wave = :wave)
+ORDER BY c.device LIMIT :limit
+
+-- name: by_runs_reach
+SELECT COUNT(*), MAX(device) FROM (
+    SELECT number, device, action FROM devices
+    WHERE environment = :environment AND runs = :runs AND removed = 0 AND device > :after
+        AND device >= :first AND device < :beyond
+    ORDER BY device LIMIT :scan
+) scanned
+
+-- name: by_hardware
+WITH scanned AS (
+    SELECT number, device, action FROM devices
+    WHERE environment = :environment AND hardware = :hardware AND removed = 0 AND device > :after
+        AND device >= :first AND device < :beyond
+    ORDER BY device LIMIT :scan
+)
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+FROM scanned c JOIN devices d ON d.number = c.number
+    LEFT JOIN device_actions a ON a.action = c.action
+    LEFT JOIN device_seen s ON s.number = c.number
+    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_traits t ON t.number = c.number
+WHERE d.removed = 0
+    AND (:any_runs = 1 OR d.runs = :runs)
+    AND (:any_hardware = 1 OR d.hardware = :hardware)
+    AND (:any_standing = 1 OR COALESCE(t.standing, '') = :standing)
+    AND (:any_wave = 1 OR a.wave = :wave)
+ORDER BY c.device LIMIT :limit
+
+-- name: by_hardware_reach
+SELECT COUNT(*), MAX(device) FROM (
+    SELECT number, device, action FROM devices
+    WHERE environment = :environment AND hardware = :hardware AND removed = 0 AND device > :after
+        AND device >= :first AND device < :beyond
+    ORDER BY device LIMIT :scan
+) scanned
+
+-- name: by_state
+WITH scanned AS (
+    SELECT x.number, x.device, x.action FROM device_actions x
+    WHERE x.environment = :environment AND x.deployment = :deployment AND x.state = :state
+        AND x.device > :after AND x.device >= :first AND x.device < :beyond
+        AND NOT EXISTS (SELECT 1 FROM device_actions y
+            WHERE y.number = x.number AND y.action > x.action AND y.deployment = x.deployment)
+    ORDER BY x.device LIMIT :scan
+)
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+FROM scanned c JOIN devices d ON d.number = c.number
+    LEFT JOIN device_actions a ON a.action = c.action
+    LEFT JOIN device_seen s ON s.number = c.number
+    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_traits t ON t.number = c.number
+WHERE d.removed = 0
+    AND (:any_runs = 1 OR d.runs = :runs)
+    AND (:any_hardware = 1 OR d.hardware = :hardware)
+    AND (:any_standing = 1 OR COALESCE(t.standing, '') = :standing)
+    AND (:any_wave = 1 OR a.wave = :wave)
+ORDER BY c.device LIMIT :limit
+
+-- name: by_state_reach
+SELECT COUNT(*), MAX(device) FROM (
+    SELECT x.number, x.device, x.action FROM device_actions x
+    WHERE x.environment = :environment AND x.deployment = :deployment AND x.state = :state
+        AND x.device > :after AND x.device >= :first AND x.device < :beyond
+        AND NOT EXISTS (SELECT 1 FROM device_actions y
+            WHERE y.number = x.number AND y.action > x.action AND y.deployment = x.deployment)
+    ORDER BY x.device LIMIT :scan
+) scanned
+
+-- name: by_standing
+WITH scanned AS (
+    SELECT d.number, d.device, d.action
+    FROM device_traits t JOIN devices d ON d.number = t.number
+    WHERE t.standing = :standing AND t.standing <> '' AND d.environment = :environment
+        AND d.removed = 0 AND d.device > :after AND d.device >= :first AND d.device < :beyond
+    ORDER BY d.device LIMIT :scan
+)
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+FROM scanned c JOIN devices d ON d.number = c.number
+    LEFT JOIN device_actions a ON a.action = c.action
+    LEFT JOIN device_seen s ON s.number = c.number
+    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_traits t ON t.number = c.number
+WHERE d.removed = 0
+    AND (:any_runs = 1 OR d.runs = :runs)
+    AND (:any_hardware = 1 OR d.hardware = :hardware)
+    AND (:any_standing = 1 OR COALESCE(t.standing, '') = :standing)
+    AND (:any_wave = 1 OR a.wave = :wave)
+ORDER BY c.device LIMIT :limit
+
+-- name: by_standing_reach
+SELECT COUNT(*), MAX(device) FROM (
+    SELECT d.number, d.device, d.action
+    FROM device_traits t JOIN devices d ON d.number = t.number
+    WHERE t.standing = :standing AND t.standing <> '' AND d.environment = :environment
+        AND d.removed = 0 AND d.device > :after AND d.device >= :first AND d.device < :beyond
+    ORDER BY d.device LIMIT :scan
+) scanned
