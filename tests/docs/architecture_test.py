@@ -45,6 +45,7 @@ def test_every_room_of_tests_exists_for_a_room_of_the_package() -> None:
         "docs",
         "examples",
         "field",
+        "field_real",
         "journeys",
         "properties",
         "race",

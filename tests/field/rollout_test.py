@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,68 +19,21 @@ from typing import Any
 
 import pytest
 
-from surefoot.testing.control_plane import ControlPlane, wait_for
-from surefoot.testing.swupdate import Client, Maker, Network, namespaces_refused, network
+from surefoot.testing.control_plane import wait_for
+from surefoot.testing.lamp_plane import HARDWARE, LampPlane
+from surefoot.testing.swupdate import Client, Maker, namespaces_refused, network
 
 pytestmark = [pytest.mark.field, pytest.mark.timeout(400)]
 
 COUNT = int(os.environ.get("FIELD_DEVICES", "3"))
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = Path(__file__).parent / "product"
-HARDWARE = "lamp-v1"
-
-
-class Plane(ControlPlane):
-    """The control plane of the lamps, in the hub of their network."""
-
-    def __init__(self, folder: Path, hub: Network) -> None:
-        super().__init__(folder, PRODUCT)
-        self.before = ("ip", "netns", "exec", hub.hub)
-        self.devices_address = f"http://{hub.address}:8421"
-        self.pinned = folder / "pinned.vkey"
-
-    def install(self) -> None:
-        self.keys.mkdir(parents=True)
-        for who in ("ann", "bob", "olga"):
-            self.ask("", "key", "generate", str(self.keys / who), "--comment", who)
-        shutil.copytree(PRODUCT, self.repository, ignore=shutil.ignore_patterns("__pycache__"))
-        self.git("ann", "init", "--quiet", "--initial-branch", "main", ".")
-        self.commit("ann", "Start")
-        founders = [
-            word
-            for who in ("ann", "bob")
-            for word in ("--founder", f"{who}={self.keys / who}.pub,{who}@example.test")
-        ]
-        named = ("--repository", str(self.repository), "--product", "lamps", "--poll-seconds", "1")
-        made = self.ask("", "init", str(self.data), *founders, *named)
-        self.pinned.write_text(f"{made['log_key']}\n")
-        self.serve()
-        request = str(self.folder / "olga.json")
-        address = ("--identity", "olga@example.test", "--request", request)
-        self.ask("olga", "person", "request", "olga", *address)
-        self.ask("ann", "person", "enrol", "--request", request)
-        self.ask("bob", "definition", "accept", "HEAD")
-        for who, role in (("ann", "developer"), ("bob", "approver"), ("olga", "operator")):
-            self.ask("ann" if who == "bob" else "bob", "person", "grant", who, role)
-
-    def release(self, version: str, image: bytes) -> None:
-        """Commit the maker's image, and cut a release of it."""
-        place = self.repository / "firmware"
-        (place / "firmware.swu").write_bytes(image)
-        manifest = {"name": "lamp", "version": version, "hardware": [HARDWARE]}
-        (place / "manifest.json").write_text(json.dumps(manifest))
-        self.commit("ann", f"Lamp {version}")
-        self.ask("olga", "release", "create", version)
-
-    def fleet(self) -> list[dict[str, Any]]:
-        listed = self.ask("olga", "device", "list", "dev")
-        return list(listed["devices"])
 
 
 class Lamp(threading.Thread):
     """A device's life: it runs, installs what it is given, reboots, and its boot loader decides."""
 
-    def __init__(self, client: Client, plane: Plane, token: str) -> None:
+    def __init__(self, client: Client, plane: LampPlane, token: str) -> None:
         super().__init__(daemon=True)
         self.client, self.plane = client, plane
         self.access = f'targettoken = "{token}";'
@@ -117,13 +69,15 @@ def firmware(version: str, *, starts: bool) -> bytes:
 @pytest.fixture
 def field(
     require_tool: Callable[[str], str], tmp_path: Path
-) -> Iterator[tuple[Plane, Maker, list[Lamp]]]:
+) -> Iterator[tuple[LampPlane, Maker, list[Lamp]]]:
     for tool in ("swupdate", "openssl", "ip", "git"):
         require_tool(tool)
     if reason := namespaces_refused():
         pytest.skip(reason)
     with network(COUNT) as made:
-        plane = Plane(Path(str(tmp_path)) / "p", made)
+        plane = LampPlane(tmp_path / "p", PRODUCT)
+        plane.before = ("ip", "netns", "exec", made.hub)
+        plane.devices_address = f"http://{made.address}:8421"
         lamps: list[Lamp] = []
         try:
             plane.install()
@@ -147,7 +101,7 @@ def field(
             plane.close()
 
 
-def test_two_waves_and_a_broken_image(field: tuple[Plane, Maker, list[Lamp]]) -> None:
+def test_two_waves_and_a_broken_image(field: tuple[LampPlane, Maker, list[Lamp]]) -> None:
     plane, maker, lamps = field
     for lamp in lamps:
         lamp.start()
@@ -193,7 +147,7 @@ def test_two_waves_and_a_broken_image(field: tuple[Plane, Maker, list[Lamp]]) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def ended(plane: Plane, number: int, lamps: list[Lamp]) -> dict[str, Any]:
+def ended(plane: LampPlane, number: int, lamps: list[Lamp]) -> dict[str, Any]:
     """The deployment's end; with the clients' words when there is none."""
 
     def look() -> dict[str, Any] | None:
@@ -208,7 +162,7 @@ def ended(plane: Plane, number: int, lamps: list[Lamp]) -> dict[str, Any]:
     return found
 
 
-def check_proof(plane: Plane, device: str, version: str, strength: str = "") -> None:
+def check_proof(plane: LampPlane, device: str, version: str, strength: str = "") -> None:
     """The proof is read offline, against the key that was pinned at the start."""
     file = plane.folder / f"{device}.json"
     file.unlink(missing_ok=True)

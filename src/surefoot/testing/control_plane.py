@@ -46,7 +46,7 @@ class ControlPlane:
         self.address = ""
         self.devices_address = ""
         self.before: tuple[str, ...] = ()
-        self._example = example
+        self.example = example
         self._server: subprocess.Popen[str] | None = None
 
     # -- commands ---------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class ControlPlane:
         for who in ROLES:
             self.ask("", "key", "generate", str(self.keys / who), "--comment", who)
         ignored = shutil.ignore_patterns("__pycache__", "releases", "check", "device")
-        shutil.copytree(self._example, self.repository, ignore=ignored)
+        shutil.copytree(self.example, self.repository, ignore=ignored)
         self.git("ann", "init", "--quiet", "--initial-branch", "main", ".")
         self.commit("ann", "Start")
         founders = [
