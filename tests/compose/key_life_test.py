@@ -21,6 +21,7 @@ from surefoot.core.target import Step
 from surefoot.engine.effects import draft
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.cosignature import CosignatureRows
+from surefoot.store.postgres import PostgresDatabase
 from surefoot.testing.claims import Claims
 from surefoot.trust import envelope, keys
 from surefoot.trust.cosignature import CosignerSigner
@@ -108,6 +109,31 @@ def test_servers_on_the_same_postgresql_are_in_the_way(tmp_path: Path, postgres_
     key_life.rotate(house.data, 24)
     assert len(house.verifiers()) == 2
     house.write()
+
+
+@pytest.mark.parametrize("how", ["epoch", "rotation"])
+def test_a_server_that_was_cut_off_meanwhile_signs_nothing_with_the_key_before(
+    tmp_path: Path, postgres_dsn: str, how: str
+) -> None:
+    house = House(tmp_path, store=postgres_dsn)
+    house.write()
+    signed = house.sign(key_life.draft_epoch(house.data, "lost"))
+    log, database = folders.open_log(house.data, house.settings)
+    assert isinstance(database, PostgresDatabase)
+    database._pool.close()
+    if how == "epoch":
+        key_life.open_epoch(house.data, "lost", signed)
+    else:
+        key_life.rotate(house.data, 0)
+    with pytest.raises(Corrupt):
+        log.transact(lambda w: [draft(f.AlarmRaised(code="x.y", subject="old"))], ACTOR, "old key")
+    with pytest.raises(Corrupt):
+        log.heartbeat()
+    database.close()
+    with rooting.looked_at(house.data) as looked:
+        assert "old key" not in {e.request for e in looked.entries(0, 999)}
+    house.write()
+    assert house.report()["ok"]
 
 
 def test_a_lost_key_is_followed_by_another_epoch_of_the_same_tree(house: House) -> None:

@@ -148,6 +148,19 @@ def test_a_file_of_another_installation_or_version_is_ignored(kept: Any, path: P
     assert kept() == 18
 
 
+def test_a_file_of_another_journal_of_the_installation_is_ignored(
+    kept: Any, path: Path, tmp_path: Path
+) -> None:
+    """A copy of the folder went on by itself: same keys, same code, longer, and another story."""
+    other = SqliteDatabase(tmp_path / "other")
+    log = open_log(other, tmp_path / "elsewhere", snapshot=snapshot_in(path))
+    fill(log, 9)
+    assert log.keep_snapshot()
+    assert path.stat().st_mode & 0o777 == 0o600
+    other.close()
+    assert kept() == 0
+
+
 def changed_world(content: rooms._Content) -> rooms._Content:
     streams, requests = msgspec.msgpack.decode(content.world)
     streams["env/0"]["count"] += 1
