@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from house import MOODY, AppHouse
 
+from surefoot.compose.door import enrolment_of
 from surefoot.core.enrolment import Admitted, Told, code_hash
 from surefoot.core.errors import Refused
 from surefoot.trust.entry import text_of_time
@@ -36,7 +37,9 @@ def made(home: AppHouse, **more: Any) -> list[dict[str, str]]:
 
 def enrol(home: AppHouse, device: str, code: str, **more: str) -> Admitted | str:
     told = Told(device=device, code=code, **more)
-    return asyncio.run(home.installation.enrolment.enrol("dev", told))
+    place = home.installation
+    desk = enrolment_of(place.folder, place.codes, place.desk)
+    return asyncio.run(desk.enrol("dev", told))
 
 
 def test_a_code_becomes_a_device_that_the_journal_counts(home: AppHouse) -> None:

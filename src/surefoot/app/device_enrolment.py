@@ -29,7 +29,7 @@ from surefoot.core.enrolment import (
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import World
-from surefoot.store.device import checked_name
+from surefoot.store.device_new import checked_name
 from surefoot.store.enrolment_codes import CodeSummary
 
 _HOUR_MS = 3_600_000

@@ -20,8 +20,9 @@ from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import World
 from surefoot.store.device import NewDevice
-from surefoot.store.device_identity import NO_TOKEN
+from surefoot.store.device_identity import CERTIFICATE_ONLY, NO_TOKEN
 from surefoot.trust import canonical
+from surefoot.trust.certificate import plain_fingerprint
 
 _TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -29,7 +30,8 @@ _TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device to admit: its id, its hardware, and its token (or the token's SHA-256 in hex).
 
-    With `gateway` it has no token of its own: it comes with the environment's gateway token.
+    With `gateway` it has no token of its own: it comes with the environment's gateway token. With
+    `certificate`, the SHA-256 of a client certificate, it speaks with that one alone.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     token: str = ""
     token_hash: str = ""
     gateway: bool = False
+    certificate: str = ""
 
 
 class EnrolArguments(Arguments, frozen=True, kw_only=True):
@@ -59,10 +62,13 @@ def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
     app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
     app.read(lambda w: environments.find(w, arguments.name))
     fresh = [
-        NewDevice(device=d.id, hardware=d.hardware, token_hash=_hash(d)) for d in arguments.devices
+        NewDevice(
+            device=d.id, hardware=d.hardware, token_hash=_hash(d), certificate=_certificate(d)
+        )
+        for d in arguments.devices
     ]
     count = app.fleet.enrol(arguments.name, fresh)
-    listed = canonical.encode([[d.id, d.hardware] for d in arguments.devices])
+    listed = canonical.encode([_listed(device) for device in fresh])
     blob = app.blobs.put(listed)
     fact = f.DevicesEnrolled(environment=arguments.name, count=count, devices=blob)
 
@@ -74,7 +80,26 @@ def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
     return {"environment": arguments.name, "enrolled": count}
 
 
+def _listed(device: NewDevice) -> list[canonical.JSON]:
+    return [device.device, device.hardware, *([device.certificate] if device.certificate else [])]
+
+
+def _certificate(device: Enrolment) -> str:
+    try:
+        return plain_fingerprint(device.certificate) if device.certificate else ""
+    except ValueError as error:
+        raise Refused(
+            "device.certificate.input",
+            f"device {device.id[:60]}",
+            expected="the SHA-256 of a certificate in hex",
+            found=str(error),
+            remedy="take it from: openssl x509 -fingerprint -sha256",
+        ) from None
+
+
 def _hash(device: Enrolment) -> bytes:
+    if device.certificate and not (device.token or device.token_hash or device.gateway):
+        return CERTIFICATE_ONLY
     if device.gateway and not (device.token or device.token_hash):
         return NO_TOKEN
     if device.token and not (device.token_hash or device.gateway):

@@ -35,6 +35,7 @@ from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_inventory import DeviceFilter, DevicePage, Keep
 from surefoot.store.device_shown import Shown
 from surefoot.store.enrolment_codes import EnrolmentCodes
@@ -160,6 +161,7 @@ class App:
     inventory: Inventory
     identities: Identities
     codes: EnrolmentCodes
+    certificates: DeviceCertificates
     builder: Building
     jobs: Jobs
     log_key: str

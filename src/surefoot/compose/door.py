@@ -8,11 +8,14 @@ belongs to one process.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surefoot.compose.door_tls import believe, proxies_of, server_tls
 from surefoot.compose.folder import Settings, claim_keys, load_settings, open_store, seed
 from surefoot.core.errors import Refused
 from surefoot.doors.devices.ddi import device_app
@@ -23,8 +26,11 @@ from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
 from surefoot.engine.device_enrolment import EnrolmentDesk
+from surefoot.engine.device_entrance import DeviceEntrance, living
 from surefoot.store.blobs import FileBlobs
+from surefoot.store.database import Database
 from surefoot.store.device import DeviceRegistry
+from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.enrolment_codes import EnrolmentCodes
 
@@ -58,6 +64,50 @@ def enrolment_of(folder: Path, codes: EnrolmentCodes, desk: DeviceDesk) -> Enrol
     return EnrolmentDesk(codes, seed(folder, "installation"), admitted=desk.refresh)
 
 
+class Doorway:
+    """The device door of an installation, for a server or for a process of its own.
+
+    Raises `Refused("server.tls.input")` for settings that name no certificate, key or proxy.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Settings, database: Database, desk: DeviceDesk
+    ) -> None:
+        clock = SystemClock()
+        self.tls = server_tls(folder, settings)
+        self.scheme = "https" if self.tls else "http"
+        self._desk = desk
+        self._entrance = DeviceEntrance(
+            DeviceCertificates(database),
+            DeviceIdentities(database, clock.now_ms),
+            clock.now_ms,
+            believe=partial(believe, self.tls) if self.tls else lambda issuers: None,
+            knocked=desk.refresh,
+        )
+        flood = Flood()
+        self.application = device_app(
+            desk,
+            lifespan=self._lives,
+            flood=flood,
+            accel=settings.device_accel,
+            enrolment=enrolment_of(folder, EnrolmentCodes(database, clock.now_ms), desk),
+            entrance=self._entrance,
+            proxies=proxies_of(folder, settings),
+        )
+        self.protocol = fast_protocol(desk, flood, self._entrance)
+
+    def listener(self, bound: socket.socket, address: str) -> Listener:
+        """The door on a bound socket."""
+        return Listener(
+            "devices", self.application, bound, address, self.protocol, "on", tls=self.tls
+        )
+
+    @asynccontextmanager
+    async def _lives(self, _: Any) -> AsyncIterator[None]:
+        async with living(self._desk, self._entrance):
+            yield
+
+
 def run(folder: Path, devices: str, on_ready: Callable[[str], None]) -> None:
     """Answer devices until SIGTERM or SIGINT. `on_ready` gets the address.
 
@@ -78,29 +128,9 @@ def run(folder: Path, devices: str, on_ready: Callable[[str], None]) -> None:
         registry = DeviceRegistry(database, clock.now_ms)
         identities = DeviceIdentities(database, clock.now_ms)
         desk = desk_of(folder, settings, registry, identities, FileBlobs(folder / "blobs"))
-        bound, address = bind_tcp(devices)
-        flood = Flood()
-        codes = EnrolmentCodes(database, clock.now_ms)
-        app = device_app(
-            desk,
-            lifespan=_lifespan(desk),
-            flood=flood,
-            accel=settings.device_accel,
-            enrolment=enrolment_of(folder, codes, desk),
-        )
-        door = Listener("devices", app, bound, address, fast_protocol(desk, flood), "on")
+        doorway = Doorway(folder, settings, database, desk)
+        bound, address = bind_tcp(devices, doorway.scheme)
+        door = doorway.listener(bound, address)
         serve((door,), lambda: on_ready(address))
     finally:
         database.close()
-
-
-def _lifespan(desk: DeviceDesk) -> Any:
-    @asynccontextmanager
-    async def lives(_: Any) -> AsyncIterator[None]:
-        await desk.start()
-        try:
-            yield
-        finally:
-            await desk.stop()
-
-    return lives

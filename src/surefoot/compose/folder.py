@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes_min: int = 64 * 1024 * 1024
     anchors: bool = False
     device_accel: str = ""
+    device_certificate: str = ""
+    device_key: str = ""
+    device_proxies: tuple[str, ...] = ()
+    device_proxy_secret: str = ""
 
 
 class FounderKey(msgspec.Struct, frozen=True, kw_only=True):

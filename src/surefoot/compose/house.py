@@ -8,21 +8,17 @@ sessions and background jobs of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from surefoot.app.operation import OPERATIONS
+from surefoot.compose.door import Doorway
 from surefoot.compose.installation import Installation, opened
 from surefoot.core import policy
 from surefoot.core.world import World
 from surefoot.doors.api.application import api_app
 from surefoot.doors.api.authenticate import Authenticator
 from surefoot.doors.api.nonce import Nonces
-from surefoot.doors.devices.ddi import device_app
-from surefoot.doors.devices.fast_poll import fast_protocol
-from surefoot.doors.devices.flood import Flood
 from surefoot.doors.front import Front
 from surefoot.doors.serve import Listener, bind_tcp, bind_unix, hold_path, serve
 from surefoot.doors.session import Sessions
@@ -68,15 +64,6 @@ class House:
             token=clock.token,
             secure=secure,
         )
-        flood = Flood()
-        self.devices = device_app(
-            installation.desk,
-            lifespan=self._desk_lives,
-            flood=flood,
-            accel=installation.settings.device_accel,
-            enrolment=installation.enrolment,
-        )
-        self.device_protocol = fast_protocol(installation.desk, flood)
 
     def person_of_key(self, fingerprint: str) -> tuple[str, str] | None:
         """The person and the public line of an enrolled key that is not revoked."""
@@ -88,14 +75,6 @@ class House:
             return person, world.people.people[person].keys[fingerprint]
 
         return self._installation.log.read(look)
-
-    @asynccontextmanager
-    async def _desk_lives(self, _: Any) -> AsyncIterator[None]:
-        await self._installation.desk.start()
-        try:
-            yield
-        finally:
-            await self._installation.desk.stop()
 
 
 def run(
@@ -112,20 +91,14 @@ def run(
         hold_path(path),
     ):
         front_socket, address = bind_tcp(listen)
-        device_socket, device_address = bind_tcp(devices)
+        doorway = Doorway(folder, installation.settings, installation.database, installation.desk)
+        device_socket, device_address = bind_tcp(devices, doorway.scheme)
         unix_socket, unix_address = bind_unix(path)
         house = House(installation, address=address, secure=secure)
         listeners = (
             Listener("api", house.front, front_socket, address),
             Listener("socket", house.front, unix_socket, unix_address),
-            Listener(
-                "devices",
-                house.devices,
-                device_socket,
-                device_address,
-                house.device_protocol,
-                "on",
-            ),
+            doorway.listener(device_socket, device_address),
         )
         installation.engine.start()
         installation.cosigning.start()

@@ -15,6 +15,7 @@ from surefoot import __version__
 from surefoot.app import (  # noqa: F401 -- importing them registers their operations
     deployment_questions,
     deployments,
+    device_certificates,
     device_enrolment,
     device_identity,
     device_list,
@@ -37,7 +38,7 @@ from surefoot.app.facade import App
 from surefoot.app.jobs import Jobs
 from surefoot.app.releasing import Releasing
 from surefoot.app.upkeep import note_read
-from surefoot.compose.door import desk_of, enrolment_of
+from surefoot.compose.door import desk_of
 from surefoot.compose.drafts import Drafts
 from surefoot.compose.folder import (
     checkpoint_path,
@@ -59,7 +60,6 @@ from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
-from surefoot.engine.device_enrolment import EnrolmentDesk
 from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
@@ -75,6 +75,7 @@ from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import DeviceBatches
+from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
 from surefoot.store.enrolment_codes import EnrolmentCodes
@@ -145,9 +146,9 @@ class Installation:
         return EnrolmentCodes(self.database, self.clock.now_ms)
 
     @cached_property
-    def enrolment(self) -> EnrolmentDesk:
-        """What lets devices in that have a code."""
-        return enrolment_of(self.folder, self.codes, self.desk)
+    def certificates(self) -> DeviceCertificates:
+        """Certificates of devices, and whose are believed."""
+        return DeviceCertificates(self.database)
 
     def _cosigning(self) -> Cosigning:
         return Cosigning(
@@ -205,6 +206,7 @@ class Installation:
             inventory=DeviceInventory(self.database),
             identities=self.identities,
             codes=self.codes,
+            certificates=self.certificates,
             builder=Releasing(
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates()
             ),

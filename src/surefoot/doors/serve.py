@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,9 +53,10 @@ class Listener(NamedTuple):
     parser: Literal["h11", "httptools"] | type[asyncio.Protocol] = "h11"
     lifespan: Literal["on", "off"] = "off"
     connections_max: int | None = None
+    tls: ssl.SSLContext | None = None
 
 
-def bind_tcp(text: str) -> tuple[socket.socket, str]:
+def bind_tcp(text: str, scheme: str = "http") -> tuple[socket.socket, str]:
     """A listening socket on `HOST:PORT` and its URL. Port 0 takes a free one.
 
     Raises `Refused` for a bad form, `Failed("server.listen.taken")` when it cannot be had.
@@ -79,7 +81,7 @@ def bind_tcp(text: str) -> tuple[socket.socket, str]:
         bound.close()
         raise _taken(text, error) from None
     bound.setblocking(False)
-    return bound, f"http://{host}:{bound.getsockname()[1]}"
+    return bound, f"{scheme}://{host}:{bound.getsockname()[1]}"
 
 
 @contextlib.contextmanager
@@ -179,7 +181,7 @@ def _stop(servers: Sequence[uvicorn.Server]) -> None:
 
 
 def _config(listener: Listener) -> uvicorn.Config:
-    return uvicorn.Config(
+    config = uvicorn.Config(
         listener.application,
         http=listener.parser,
         lifespan=listener.lifespan,
@@ -192,6 +194,10 @@ def _config(listener: Listener) -> uvicorn.Config:
         h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
         limit_concurrency=listener.connections_max,
     )
+    if listener.tls is not None:
+        config.load()  # it would make a context of its own from files, and only from files
+        config.ssl = listener.tls
+    return config
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -14,26 +14,21 @@ import msgspec
 
 from surefoot.core.device import OPEN, Answer, Event, Expired
 from surefoot.core.errors import Refused
-from surefoot.core.offer import ACTION_MAX, DEVICE_LENGTH_MAX, AutoConfirm, Firmware, Offer
+from surefoot.core.offer import ACTION_MAX, AutoConfirm, Firmware, Offer
 from surefoot.core.profile import profile_of, withheld
-from surefoot.store.database import Database, Row, Session, Value
+from surefoot.store.database import Database, Row, Value
 from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_new import NewDevice as NewDevice
+from surefoot.store.device_new import checked_name, insert_devices
 from surefoot.store.device_rows import take_numbers
 from surefoot.store.device_shown import Shown, shown_versions
 
 _FLOOR_FROM_MS = 1_704_067_200_000  # 2024-01-01; two numbers a second last until 2058
 _FLOOR_A_MS = 500
 _PAGE_MAX = 1_000
+_OF_DESTROYED = ("enrolment.drop_codes", "enrolment.drop_authorities")
 
 RecordAnswer = Answer | Literal["not_found", "too_many", "unchanged"]
-
-
-class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
-    """A device to admit; `token_hash` is the SHA-256 of its token, 32 bytes."""
-
-    device: str
-    token_hash: bytes
-    hardware: str = ""
 
 
 class AttributesPut(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +164,8 @@ class DeviceRegistry:
             for row in session.rows("device.candidates", environment=environment):
                 ledger.forget(ledger.adopt(environment, row))
             ledger.finish()
-            session.run("device.drop_gateway", environment=environment)
+            for each in ("device.drop_gateway", *_OF_DESTROYED):
+                session.run(each, environment=environment)
             change = take_numbers(session, "change", 1)
             return session.run("device.remove_environment", environment=environment, change=change)
 
@@ -331,45 +327,6 @@ def summary_of(row: Row) -> DeviceSummary:
     """A row of `page` or of the inventory."""
     values = (*row[:-1], bool(row[-1]))
     return DeviceSummary(*values)
-
-
-def insert_devices(
-    session: Session, environment: str, fresh: Sequence[NewDevice], now_ms: int
-) -> int:
-    """Write the rows of devices that are not there yet; how many are new."""
-    first = take_numbers(session, "device", len(fresh)) - len(fresh) + 1
-    change = take_numbers(session, "change", 1)
-    session.run_many(
-        "device.insert_device",
-        [
-            {
-                "number": first + place,
-                "environment": environment,
-                "device": new.device,
-                "hardware": new.hardware,
-                "token_hash": new.token_hash,
-                "enrolled_ms": now_ms,
-                "change": change,
-            }
-            for place, new in enumerate(fresh)
-        ],
-    )
-    row = session.row("device.count_from", number=first)
-    return int(row[0]) if row else 0
-
-
-def checked_name(device: str) -> str:
-    """The device's name itself. Raises `Refused` when it could not be part of a path."""
-    plain = device.isprintable() and device.isascii() and not set(device) & set('/\\ ?#%"')
-    if not device or len(device) > DEVICE_LENGTH_MAX or not plain or device in (".", ".."):
-        raise Refused(
-            "device.name.input",
-            f"device {device[:40]!r}",
-            expected=f"1 to {DEVICE_LENGTH_MAX} printable ASCII characters, no space or / \\ ? # %",
-            found=repr(device[:40]),
-            remedy="name the device by its serial number or hardware address",
-        )
-    return device
 
 
 def _record(ledger: DeviceLedger, one: Incoming) -> RecordAnswer:

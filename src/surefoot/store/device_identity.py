@@ -9,16 +9,21 @@ batch proves it; at most 10,000 devices wait in an environment. Does not: decide
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from surefoot.core.device import Standing
 from surefoot.core.enrolment import PENDING_MAX
 from surefoot.core.errors import Refused
 from surefoot.store.database import Database, Session
-from surefoot.store.device import NewDevice, checked_name, insert_devices
 from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_new import NewDevice, checked_name, insert_devices
 from surefoot.store.device_rows import DeviceRow
 
 NO_TOKEN = bytes(32)
+# The hash of no token that anybody knows: neither a token nor a gateway speaks for the device.
+CERTIFICATE_ONLY = b"\xff" * 32
+
+Way = Literal["gateway", "certificate"]
 
 
 class DeviceIdentities:
@@ -62,8 +67,8 @@ class DeviceIdentities:
         with self._database.read() as session:
             return {r[0].casefold(): bytes(r[1]) for r in session.rows("device.gateways")}
 
-    def knock(self, environment: str, device: str) -> bool:
-        """A device nobody knows came through the gateway: it is pending from now on.
+    def knock(self, environment: str, device: str, by: Way = "gateway") -> bool:
+        """A device nobody knows came through the gateway, or with a certificate: it is pending.
 
         False when too many wait already. Raises `Refused` for a name outside the form.
         """
@@ -74,9 +79,10 @@ class DeviceIdentities:
                 return True
             if self._waiting(session, environment) >= PENDING_MAX:
                 return False
-            new = NewDevice(device=device, token_hash=NO_TOKEN)
+            held = NO_TOKEN if by == "gateway" else CERTIFICATE_ONLY
+            new = NewDevice(device=device, token_hash=held)
             insert_devices(session, environment, [new], self._now_ms())
-            ledger.set_standing(_must(ledger, environment, device), "pending", "gateway")
+            ledger.set_standing(_must(ledger, environment, device), "pending", by)
             ledger.finish()
         return True
 

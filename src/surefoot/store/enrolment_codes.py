@@ -15,8 +15,8 @@ import msgspec
 from surefoot.core.enrolment import Code, Knock, code_name, use_of
 from surefoot.core.errors import Refused
 from surefoot.store.database import Database, Row, Session, Value
-from surefoot.store.device import NewDevice, checked_name, insert_devices
 from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_new import NewDevice, checked_name, insert_devices
 from surefoot.store.device_rows import take_numbers
 
 OPEN_MAX = 10_000

@@ -18,7 +18,7 @@ CREATE INDEX IF NOT EXISTS enrolment_codes_by_environment ON enrolment_codes (en
 
 CREATE TABLE IF NOT EXISTS device_certificates (
     number       BIGINT PRIMARY KEY,
-    fingerprint  BYTEA NOT NULL
+    fingerprint  TEXT NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS device_authorities (

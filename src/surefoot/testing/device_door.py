@@ -26,6 +26,7 @@ from surefoot.doors.devices.flood import Flood
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
+from surefoot.engine.device_entrance import living
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.database import Database
@@ -138,16 +139,16 @@ class DoorServer:
         body_seconds_max = options.pop("body_seconds_max", 10.0)
         flood = options.pop("flood", None) or Flood()
         accel = options.pop("accel", "")
-        enrolment = options.pop("enrolment", None)
+        entrance, tls = options.pop("entrance", None), options.pop("tls", None)
+        own = {name: options.pop(name, None) for name in ("enrolment", "proxies")}
         options = {"proxy_headers": False, "server_header": False, **options}
         if options.pop("fast", True):
-            options["http"] = fast_protocol(desk, flood)
+            options["http"] = fast_protocol(desk, flood, entrance)
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[None]:
-            await desk.start()
-            yield
-            await desk.stop()
+            async with living(desk, entrance):
+                yield
 
         app = device_app(
             desk,
@@ -155,11 +156,16 @@ class DoorServer:
             body_seconds_max=body_seconds_max,
             flood=flood,
             accel=accel,
-            enrolment=enrolment,
+            entrance=entrance,
+            **own,
         )
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_level="warning", access_log=False, **options
         )
+        self._scheme = "https" if tls else "http"
+        if tls is not None:
+            config.load()
+            config.ssl = tls
         self._loop_factory = config.get_loop_factory()
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -178,7 +184,7 @@ class DoorServer:
                 raise RuntimeError("the device door did not start")
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{self._scheme}://127.0.0.1:{port}"
         return self
 
     def __exit__(self, *_: object) -> None:

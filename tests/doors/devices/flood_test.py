@@ -142,13 +142,13 @@ def test_a_proxys_headers_mean_nothing(tmp_path: Path) -> None:
             "X_Forwarded_Proto": "https",
             "X_Forwarded_Host": "evil.example",
             "Forwarded": f"for={FAR};host=evil.example;proto=https",
-            "X_Controller_Id": "dev2",
-            "X_Authority": "ca",
-            "X_Ssl_Client_Cn": "dev2",
         }
         status, _, body = client.ask("GET", "", **forged)
         assert status == 200 and b"evil" not in body and b"https" not in body
         for authorization in ("", f"TargetToken {token_of('dev1')}"):
             refused = client.ask("GET", "", device="dev2", Authorization=authorization, **forged)
             assert refused[0] == 401
+        # Those that name a device are not ignored, but refused: see `proxy_test`.
+        named = client.ask("GET", "", **forged, X_Ssl_Client_Cn="dev2", X_Authority="ca")
+        assert named[0] == 403
     house.database.close()

@@ -1,9 +1,9 @@
-"""Commands on how devices come to speak: one-time codes."""
+"""Commands on how devices come to speak: one-time codes and client certificates."""
 
 from __future__ import annotations
 
 from surefoot.doors.cli.commands_words import LIMIT, command, question
-from surefoot.doors.cli.tree import Word
+from surefoot.doors.cli.tree import Command, Word
 
 _NAME = Word("name", "name of the environment")
 
@@ -32,5 +32,38 @@ ENROLMENT = (
         "/environments/{name}/codes/withdraw",
         _NAME,
         Word("--code", "this one alone, by its name"),
+    ),
+    Command(
+        "device set-certificate",
+        "bind a device to one client certificate, or to none",
+        (
+            _NAME,
+            Word("id", "the device's identifier"),
+            Word("--file", "the certificate, PEM", shown_as="FILE"),
+            Word("--fingerprint", "its SHA-256 in hex"),
+            Word("--off", "bind it to none: its issuer names it", flag=True),
+        ),
+        "device_certificate:set_certificate",
+        "PUT",
+        "/environments/{name}/devices/{id}/certificate",
+    ),
+    Command(
+        "device set-issuers",
+        "believe the client certificates of these issuers alone",
+        (
+            _NAME,
+            Word("--file", "their certificates, PEM", shown_as="FILE"),
+            Word("--required", "no device speaks without one", flag=True),
+            Word("--off", "believe nobody", flag=True),
+        ),
+        "device_certificate:set_issuers",
+        "PUT",
+        "/environments/{name}/device-issuers",
+    ),
+    question(
+        "device issuers",
+        "whose client certificates an environment believes",
+        "/environments/{name}/device-issuers",
+        _NAME,
     ),
 )

@@ -8,13 +8,11 @@ Source: hawkBit DDI v1; behaviours of swupdate, rauc-hawkbit-updater and Zephyr.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -34,11 +32,12 @@ from surefoot.doors.devices.asked import (
 from surefoot.doors.devices.desk import DeviceDesk, FeedbackAnswer
 from surefoot.doors.devices.enrolment import PATH as ENROLMENT
 from surefoot.doors.devices.enrolment import EnrolmentDesk, EnrolmentDoor
+from surefoot.doors.devices.entrance import Entrance, Proxies
 from surefoot.doors.devices.flood import Flood
+from surefoot.doors.devices.gate import Gate
 from surefoot.doors.devices.refusals import Refusals
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
-TOKEN_LENGTH_MAX = 256
 _ROOT = "/{tenant}/controller/v1/{device}"
 _EMPTY_AND_DONE = 200
 
@@ -51,17 +50,20 @@ def device_app(
     flood: Flood | None = None,
     accel: str = "",
     enrolment: EnrolmentDesk | None = None,
+    entrance: Entrance | None = None,
+    proxies: Proxies | None = None,
 ) -> Starlette:
     """The device door as an ASGI application; `lifespan` starts and stops the desk.
 
     `accel`: nginx in front sends the images, from this location; empty when the door does. Without
-    `enrolment` nobody is enrolled by a code.
+    `enrolment` nobody is enrolled by a code, without `entrance` no certificate counts.
     """
     refusals = Refusals()
-    door = DdiDoor(desk, refusals, flood or Flood(), body_seconds_max=body_seconds_max, accel=accel)
+    gate = Gate(desk, flood or Flood(), entrance, proxies)
+    door = DdiDoor(desk, refusals, gate, body_seconds_max=body_seconds_max, accel=accel)
     routes = _routes(door)
     if enrolment is not None:
-        codes = EnrolmentDoor(enrolment, refusals, body_seconds_max)
+        codes = EnrolmentDoor(enrolment, refusals, body_seconds_max, proxies)
         routes.append(Route(ENROLMENT, codes.enrol, methods=["POST"]))
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(refusals.handlers()))
 
@@ -94,20 +96,21 @@ class DdiDoor:
         self,
         desk: DeviceDesk,
         refusals: Refusals,
-        flood: Flood,
+        gate: Gate,
+        *,
         body_seconds_max: float,
         accel: str,
     ) -> None:
         self._desk = desk
         self._accel = accel
         self._refusals = refusals
-        self._flood = flood
+        self._gate = gate
         self._body_seconds_max = body_seconds_max
 
     async def poll(self, request: Request) -> Response:
         """Endpoint 1: interval and links, from memory; a gateway's first makes the device."""
-        self._bear(request)
-        tenant, device = await self._admitted(request, knocking=True)
+        self._gate.bear(request)
+        tenant, device = await self._gate.admitted(request, knocking=True)
         found = self._desk.poll(tenant, device)
         body = answers.poll_body(root_of(request), found)
         held = request.headers.get("if-none-match")
@@ -115,7 +118,7 @@ class DdiDoor:
 
     async def config_data(self, request: Request) -> Response:
         """Endpoint 2: the device's attributes."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         mode, values = bodies.parse_attributes(await self._body(request))
         await self._learn(request, values)
         await self._desk.attributes(tenant, device, mode, values)
@@ -123,7 +126,7 @@ class DdiDoor:
 
     async def deployment(self, request: Request) -> Response:
         """Endpoint 3: the work to do."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         count = messages_of(request)
         await self._learn(request)
         offer = await self._desk.offer(tenant, device, action_of(request), count)
@@ -131,14 +134,14 @@ class DdiDoor:
 
     async def feedback(self, request: Request) -> Response:
         """Endpoint 4: progress and result."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         action = action_of(request)
         told = bodies.parse_feedback(await self._body(request))
         return self._answered(request, await self._desk.feedback(tenant, device, action, told))
 
     async def cancel(self, request: Request) -> Response:
         """Endpoint 5: what to cancel."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         action = action_of(request)
         if not self._desk.cancelling(tenant, device, action):
             raise no_action(request)
@@ -146,7 +149,7 @@ class DdiDoor:
 
     async def cancel_feedback(self, request: Request) -> Response:
         """Endpoint 6: outcome of the cancel."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         action = action_of(request)
         told = bodies.parse_cancel_feedback(await self._body(request))
         return self._answered(
@@ -155,14 +158,14 @@ class DdiDoor:
 
     async def installed(self, request: Request) -> Response:
         """Endpoint 7: the last finished action."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         count = messages_of(request)
         offer = await self._desk.installed(tenant, device, action_of(request), count)
         return self._described(request, offer, "deployment", count)
 
     async def installed_is(self, request: Request) -> Response:
         """Endpoint 8: the device says what it runs; it is then asked for its attributes."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         name, version = bodies.parse_installed(await self._body(request))
         answer = await self._desk.installed_is(tenant, device, name, version)
         if answer == "not_found":
@@ -177,27 +180,27 @@ class DdiDoor:
 
     async def confirmations(self, request: Request) -> Response:
         """Endpoint 9: whether actions confirm themselves, and what waits."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         found, active = self._desk.poll(tenant, device), self._desk.auto_confirm(tenant, device)
         return answers.json_response(answers.confirmations(root_of(request), found, active))
 
     async def confirmation(self, request: Request) -> Response:
         """Endpoint 10: the action that waits for the device's user."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         count = messages_of(request)
         offer = await self._desk.confirmation(tenant, device, action_of(request), count)
         return self._described(request, offer, "confirmation", count)
 
     async def consent(self, request: Request) -> Response:
         """Endpoint 11: the user's answer."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         action = action_of(request)
         told = bodies.parse_consent(await self._body(request))
         return self._answered(request, await self._desk.consent(tenant, device, action, told))
 
     async def activate(self, request: Request) -> Response:
         """Endpoint 12: actions confirm themselves from now on."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         wanted = bodies.parse_auto_confirm(await self._body(request))
         if not await self._desk.set_auto_confirm(tenant, device, wanted):
             found = Refused(
@@ -212,13 +215,13 @@ class DdiDoor:
 
     async def deactivate(self, request: Request) -> Response:
         """Endpoint 13: the device's user is asked again; a repeat changes nothing."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         await self._desk.set_auto_confirm(tenant, device, None)
         return Response(status_code=_EMPTY_AND_DONE)
 
     async def artifacts(self, request: Request) -> Response:
         """Endpoint 14: the files of one module, which here is one action's."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         action = action_of(request)
         firmware = self._desk.described(tenant, device, action)
         if firmware is None:
@@ -227,7 +230,7 @@ class DdiDoor:
 
     async def artifact(self, request: Request) -> Response:
         """Endpoints 15 and 16: the image with HEAD and ranges, and its MD5SUM."""
-        tenant, device = await self._admitted(request)
+        tenant, device = await self._gate.admitted(request)
         file, action = request.path_params["file"], action_of(request)
         plain = file.removesuffix(".MD5SUM")
         ranges = ranges_of(request.headers.get("range"))
@@ -238,26 +241,6 @@ class DdiDoor:
         if plain != file:
             return answers.checksum_response(image.firmware)
         return download.image_response(request, image, ranges, self._accel)
-
-    async def _admitted(self, request: Request, *, knocking: bool = False) -> tuple[str, str]:
-        """Tenant and device of the path. Raises `HTTPException` 401 when it may not speak."""
-        tenant, device = request.path_params["tenant"], request.path_params["device"]
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = False
-        if len(token) <= TOKEN_LENGTH_MAX and scheme == "TargetToken":
-            known = self._desk.admit(tenant, device, token)
-        elif len(token) <= TOKEN_LENGTH_MAX and scheme == "GatewayToken":
-            known = await self._desk.admit_gateway(tenant, device, token, knocking=knocking)
-        if not known:
-            self._bear(request)
-            raise HTTPException(401)
-        return tenant, device
-
-    def _bear(self, request: Request) -> None:
-        """Raises `HTTPException` 429 when the address asks too much; only what may be lost asks."""
-        address = request.client.host if request.client else ""
-        if not self._flood.allows(address, asyncio.get_running_loop().time()):
-            raise HTTPException(429)
 
     def _answered(self, request: Request, answer: FeedbackAnswer) -> Response:
         if answer == "taken":

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from surefoot.core.enrolment import Admitted, Told
 from surefoot.core.errors import Refused
 from surefoot.doors.devices import answers, bodies
+from surefoot.doors.devices.entrance import Proxies
 from surefoot.doors.devices.flood import Flood
 from surefoot.doors.devices.refusals import Refusals
 
@@ -35,14 +36,23 @@ class EnrolmentDesk(Protocol):
 class EnrolmentDoor:
     """The endpoint; one instance serves all environments."""
 
-    def __init__(self, desk: EnrolmentDesk, refusals: Refusals, seconds_max: float) -> None:
+    def __init__(
+        self,
+        desk: EnrolmentDesk,
+        refusals: Refusals,
+        seconds_max: float,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._desk = desk
         self._refusals = refusals
         self._seconds_max = seconds_max
+        self._proxies = proxies or Proxies()
         self._tries = Flood(TRIES_A_SECOND, TRIES_BURST, everybody=True)
 
     async def enrol(self, request: Request) -> Response:
         """A token of its own for a device with a code."""
+        self._proxies.behind(request)
+        self._proxies.shown(request)  # refuses what somebody forged
         address = request.client.host if request.client else ""
         now = asyncio.get_running_loop().time()
         if not self._tries.allows(address, now):

@@ -15,9 +15,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from surefoot.core.credential import Shown
 from surefoot.doors.devices import answers
 from surefoot.doors.devices.asked import HOST
 from surefoot.doors.devices.desk import DeviceDesk
+from surefoot.doors.devices.entrance import PEER, Entrance, Peers
 from surefoot.doors.devices.file_sender import EXTENSION, STALL_SECONDS_MAX, FileSender
 from surefoot.doors.devices.flood import Flood, counted
 
@@ -68,6 +70,8 @@ class FastPollProtocol(HttpToolsProtocol):
 
     desk: DeviceDesk
     flood: Flood
+    entrance: Entrance | None
+    peers: Peers
     shapes: dict[tuple[bytes, bytes], str]
     head: tuple[Any, bytes]
     _head_left = HEAD_BYTES_MAX
@@ -75,11 +79,13 @@ class FastPollProtocol(HttpToolsProtocol):
     _between = True
     _answered_at = 0.0
     _watched = False
+    _shown: Shown | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Look once whether this address is one whose polls are counted."""
         super().connection_made(transport)
         self._watched = self.client is not None and counted(self.client[0])
+        self._shown = self.peers.shown(transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer a poll at once, or let uvicorn go on; a head that does not end is given up."""
@@ -96,6 +102,8 @@ class FastPollProtocol(HttpToolsProtocol):
         """The parser holds a part of a request: what comes next belongs to it."""
         self._between = False
         super().on_message_begin()
+        scope: Any = self.scope
+        scope[PEER] = self._shown
 
     def on_headers_complete(self) -> None:
         """The head has ended; where no TLS is between, the answer may send files by the kernel."""
@@ -125,7 +133,7 @@ class FastPollProtocol(HttpToolsProtocol):
     def _answered(self, data: bytes) -> bool:
         """Whether this was a plain poll, and has been answered."""
         found = _POLL.fullmatch(data)
-        if found is None or not self._is_free():
+        if found is None or self._shown is not None or not self._is_free():
             return False
         tenant, device, before, token, after = found.groups()
         shape = (before, after)
@@ -137,6 +145,8 @@ class FastPollProtocol(HttpToolsProtocol):
         if self._watched and not self.flood.allows(self.client[0], self.loop.time()):  # type: ignore[index]
             return False
         environment, name = tenant.decode(), device.decode()
+        if self.entrance is not None and self.entrance.may_need_certificate(environment):
+            return False
         poll = self.desk.admitted_poll(environment, name, token)
         if poll is None:
             return False
@@ -183,12 +193,15 @@ class FastPollProtocol(HttpToolsProtocol):
         return _host_of(lines)
 
 
-def fast_protocol(desk: DeviceDesk, flood: Flood | None = None) -> type[FastPollProtocol]:
+def fast_protocol(
+    desk: DeviceDesk, flood: Flood | None = None, entrance: Entrance | None = None
+) -> type[FastPollProtocol]:
     """A protocol class for `uvicorn.Config(http=...)` that answers polls of this desk.
 
     `flood` is the door's own, so that an address has one bucket for both paths.
     """
     members = {"desk": desk, "flood": flood or Flood(), "shapes": {}, "head": (None, b"")}
+    members |= {"entrance": entrance, "peers": Peers()}
     return type("DeskPollProtocol", (FastPollProtocol,), members)
 
 

@@ -29,6 +29,7 @@ _CODES = {
     405: "device.method.refused",
     429: "device.flood.refused",
 }
+_STATUSES = {"device.proxy.refused": 403}
 _EXPECTED = {401: "a device with its token", 429: "fewer requests from one address"}
 _FOUND = {401: "neither", 429: "more than its share"}
 
@@ -84,6 +85,7 @@ class Refusals:
         assert isinstance(error, SurefootError)
         if isinstance(error, Refused):
             given = 400 if error.code.endswith(".input") else error.status()
+            given = _STATUSES.get(error.code, given)
             return self.answered(request, error, given)
         if isinstance(error, Failed | Corrupt):
             _log.error("device door: %s", error)

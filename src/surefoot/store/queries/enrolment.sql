@@ -41,3 +41,32 @@ UPDATE enrolment_codes SET tries = tries + 1 WHERE code_hash = :code_hash AND us
 -- name: device_token
 SELECT number, token_hash FROM devices
 WHERE environment = :environment AND device = :device AND removed = 0
+
+-- name: drop_codes
+DELETE FROM enrolment_codes WHERE environment = :environment
+
+-- name: drop_authorities
+DELETE FROM device_authorities WHERE environment = :environment
+
+-- name: put_authorities
+INSERT INTO device_authorities (environment, certificates, required)
+VALUES (:environment, :certificates, :required)
+
+-- name: authorities
+SELECT environment, certificates, required FROM device_authorities ORDER BY environment
+
+-- name: bind
+INSERT INTO device_certificates (number, fingerprint)
+SELECT number, :fingerprint FROM devices
+WHERE environment = :environment AND device = :device AND removed = 0
+ON CONFLICT (number) DO UPDATE SET fingerprint = excluded.fingerprint
+
+-- name: credential
+SELECT COALESCE(t.standing, ''), COALESCE(c.fingerprint, '')
+FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+    LEFT JOIN device_certificates c ON c.number = d.number
+WHERE d.environment = :environment AND d.device = :device AND d.removed = 0
+
+-- name: bind_new
+INSERT INTO device_certificates (number, fingerprint)
+SELECT number, :fingerprint FROM devices WHERE number = :number
