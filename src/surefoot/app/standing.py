@@ -39,6 +39,15 @@ def standing(app: App, request: Request, number: int) -> Plain:
     return {"may_approve": True}
 
 
+def may_steer(app: App, request: Request, number: int) -> bool:
+    """Whether the asker may hold a deployment or let it go on, by the rule that would judge it."""
+    try:
+        app.read(lambda w: deployments.pause(w, request.asker, number, True))
+    except Refused:
+        return False
+    return True
+
+
 def shown_steps(deployment: Deployment, plan: Plan) -> list[canonical.JSON]:
     """Each step as it stands, with what the plan says of it."""
     planned = {p.step.id: p.step for p in plan.steps}

@@ -3,7 +3,8 @@
 Keeps: tokens are random, single use, and held only as digests, so that a memory dump opens no
 session; a session ends after eight hours, on request, or when its key is revoked; a form counts
 only with the session's own token and from the page's own origin; memory is bounded.
-A session may ask questions and post approvals signed elsewhere: it holds no key and signs nothing.
+A session may ask questions, post approvals signed elsewhere, and hold a deployment or let it go
+on: it holds no key and signs nothing.
 Does not: survive a restart, speak HTTP, or decide what a person may do.
 """
 

@@ -35,6 +35,7 @@ from surefoot.doors.web import (
     patterns,
     people,
     releases,
+    steering,
     time_machine,
 )
 from surefoot.doors.web.visit import Incoming, Visit, static_files, template_environment
@@ -72,7 +73,11 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/patterns", patterns.show),
     ("/errors/{code}", patterns.explain),
 )
-FORMS: tuple[tuple[str, Page], ...] = (("/deployments/{number:int}/approval", approval.post),)
+FORMS: tuple[tuple[str, Page], ...] = (
+    ("/deployments/{number:int}/approval", approval.post),
+    ("/deployments/{number:int}/pause", steering.pause),
+    ("/deployments/{number:int}/resume", steering.resume),
+)
 
 
 class Pages:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from surefoot.app.standing import standing, step_times
+from surefoot.app.standing import may_steer, standing, step_times
 from surefoot.core.errors import SurefootError
 from surefoot.doors.web import shape
 from surefoot.doors.web.signing import offers
@@ -47,6 +47,7 @@ def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> 
     plan_bytes = visit.ask("deployment plan-bytes", number=number)
     plan = json.loads(base64.b64decode(plan_bytes["plan"]))
     moving = not (at or deployment["ended_at"] or deployment["approvals_missing"])
+    paused = visit.app.read(lambda w: w.deployments[number].paused) and not at
     noted = visit.query("noted")
     judged = next((a for a in deployment["approvals"] if a["person"] == noted), None)
     return visit.render(
@@ -58,6 +59,8 @@ def page(visit: Visit, error: SurefootError | None = None, pasted: str = "") -> 
         sentence=shape.verdict_sentence(deployment["verdict"], deployment["steps"]),
         at=at,
         standing={"may_approve": False} if at else standing(visit.app, visit.request, number),
+        paused=paused,
+        steers=not (at or deployment["ended_at"]) and may_steer(visit.app, visit.request, number),
         offers=offers(deployment),
         refresh=_REFRESH_SECONDS if moving and visit.query("refresh") != "off" else 0,
         moving=moving,
