@@ -255,6 +255,19 @@ def test_old_versions_of_tls_and_plain_http_get_nowhere(place: Place) -> None:
     assert place.asked(place.issuer.issue("dev1"), "dev1") == 200
 
 
+def test_who_begins_tls_and_does_not_end_it_holds_nobody_up(place: Place) -> None:
+    address = urlsplit(place.server.url)
+    pair = place.issuer.issue("dev1")
+    with contextlib.ExitStack() as held:
+        for number in range(100):
+            raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
+            held.enter_context(raw)
+            raw.sendall(b"\x16\x03\x01\x02\x00\x01"[: 1 + number % 6])
+        begun = time.monotonic()
+        assert place.asked(pair, "dev1") == 200
+        assert time.monotonic() - begun < 5
+
+
 def test_an_image_comes_whole_over_tls(place: Place) -> None:
     pair = place.issuer.issue("dev1")
     wave = Wave(

@@ -149,6 +149,28 @@ def test_bodies_that_are_none_are_refused(door: DoorClient, content: bytes) -> N
     assert (status, json.loads(answer)["errorCode"]) == (400, "device.enrolment.input")
 
 
+def test_bodies_too_large_or_too_slow_use_no_code(tmp_path: Path) -> None:
+    house = DeviceHouse(tmp_path)
+    codes = EnrolmentCodes(house.database, house.now_ms)
+    desk = house.desk()
+    enrolment = EnrolmentDesk(codes, b"s" * 32, admitted=desk.refresh)
+    with DoorServer(desk, enrolment=enrolment, body_seconds_max=0.3) as server:
+        door = DoorClient(house, server)
+        code = made(door)
+        assert door.ask("POST", f"/{ENV}/enrolment/v1", b" " * 70_000)[0] == 413
+        body = json.dumps({"device": "new-1", "code": code}).encode()
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as wire:
+            head = f"POST /{ENV}/enrolment/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}"
+            wire.sendall(head.encode() + b"\r\n\r\n" + body[:-1])
+            assert wire.recv(65_536)[9:12] == b"408"
+        forged = {"X_Ssl_Client_Cn": "new-1"}
+        assert door.ask("POST", f"/{ENV}/enrolment/v1", body, **forged)[0] == 403
+        assert house.registry.page(ENV) == []
+        assert enrol(door, device="new-1", code=code)[0] == 200
+    house.database.close()
+
+
 def test_ten_thousand_wrong_codes_are_slowed_down_and_let_nobody_in(door: DoorClient) -> None:
     code = made(door, 77_777)
     address = urlsplit(door.url)
