@@ -137,7 +137,7 @@ class Walk:
                 status = "failed" if label in failing else "done"
                 self.finish_step(found, self.claim(found), status)
             elif found.what == "judge":
-                self.history.tell(*progress.judge_step(self.plan, found))
+                self.history.tell(*progress.judge_step(self.plan, found, self.history.now_ms))
             elif found.what == "finish":
                 self.history.tell(
                     *progress.finish(self.history.world, self.plan, found, {}, digest_of(b"o"))
@@ -318,7 +318,7 @@ def test_a_step_that_ends_its_worker_every_time_is_given_up() -> None:
         walk.claim(walk.next())
     found = walk.next()
     assert (found.what, found.status) == ("judge", "failed")
-    walk.history.tell(*progress.judge_step(walk.plan, found))
+    walk.history.tell(*progress.judge_step(walk.plan, found, walk.history.now_ms))
     for _ in range(progress.CLAIMS_MAX):
         walk.claim(walk.next())
     assert walk.go()[-1] == "failed"
@@ -369,3 +369,47 @@ def test_missing_approvals_hold_the_begin() -> None:
     walk = Walk()
     walk.history.world.deployments[1].approvals_needed = 2
     assert walk.next() == Next(what="wait", cause="2 more approvals")
+
+
+WELL = Wave(status="passed", reason="enough")
+
+
+def paced(**pace: int) -> tuple[PlannedStep, ...]:
+    """Two waves, each awaited and then watched."""
+    policy = {"pace": pace}
+    steps = []
+    for wave in (0, 1):
+        steps += [
+            planned(f"{wave}-wave", "wave", "stop_rollout", wave=wave, policy=policy),
+            planned(f"{wave}-await", "await", wave=wave, policy=policy),
+            planned(f"{wave}-soak", "soak", wave=wave, policy=policy),
+        ]
+    return tuple(steps)
+
+
+def test_a_wave_that_passed_soaks_before_the_next_begins() -> None:
+    walk = Walk(paced(soak_seconds=3600))
+    walk.waves = {"0-await": WELL, "0-soak": WELL}
+    assert walk.go() == ["0-wave", "0-await", "waits: the wave passed and soaks"]
+    began = walk.history.now_ms
+    while walk.next().what == "wait" and walk.history.now_ms - began < 7_200_000:
+        walk.history.now_ms += 60_000
+    waited = walk.history.now_ms - began
+    assert 3_500_000 < waited < 3_700_000
+    assert walk.go()[:2] == ["0-soak", "1-wave"]
+
+
+def test_errors_while_a_wave_soaks_stop_the_rollout() -> None:
+    walk = Walk(paced(soak_seconds=3600))
+    walk.waves = {"0-await": WELL, "0-soak": Wave(status="stopped", reason="too many")}
+    assert walk.go() == ["0-wave", "0-await", "0-soak", "-0-wave", "returned"]
+    assert walk.history.world.deployments[1].cause == "0-soak: too many"
+
+
+def test_a_rollout_waits_for_its_start_and_begins_no_wave_after_its_end() -> None:
+    start = History().now_ms
+    walk = Walk(paced(start_ms=start + 10**9))
+    assert walk.go() == ["waits: the rollout's start is not reached"]
+    walk = Walk(paced(end_ms=start))
+    assert walk.go() == ["0-wave", "-0-wave", "returned"]
+    assert "end was reached" in walk.history.world.deployments[1].cause

@@ -103,3 +103,47 @@ def test_a_return_is_done_when_every_device_is_back() -> None:
     assert judge_return({"return": {"returned": 4, "reported": 1}}).verdict == "running"
     assert judge_return({"return": {"returned": 4, "failed": 1}}).verdict == "stopped"
     assert judge_return({}).verdict == "passed"
+
+
+COUNTED = WavePolicy(success_percent=90, error_percent=100, error_count=2)
+SILENCE = WavePolicy(success_percent=90, error_percent=20, silent="ignore", silent_percent=10)
+
+
+@pytest.mark.parametrize(
+    ("count", "policy", "verdict"),
+    [
+        ({"verified": 90, "silent": 10}, SILENCE, "passed"),
+        ({"verified": 72, "silent": 20, "failed": 8}, SILENCE, "stopped"),
+        ({"verified": 81, "silent": 10, "failed": 9}, SILENCE, "passed"),
+        ({"verified": 70, "silent": 30}, SILENCE, "stopped"),
+        ({"verified": 70, "silent": 30}, WavePolicy(error_percent=20), "stopped"),
+        ({"silent": 10}, SILENCE, "stopped"),
+        ({"failed": 1, "installing": 99}, COUNTED, "running"),
+        ({"failed": 2, "installing": 98}, COUNTED, "stopped"),
+        (
+            {"failed": 2, "installing": 98},
+            WavePolicy(success_percent=90, error_percent=100, error_count=2, minimum_sample=3),
+            "running",
+        ),
+    ],
+)
+def test_silent_devices_and_counted_errors(
+    count: dict[str, int], policy: WavePolicy, verdict: str
+) -> None:
+    assert judge_wave({"0": count}, 0, policy).verdict == verdict
+
+
+@given(
+    st.dictionaries(st.sampled_from((*STATES, "silent")), st.integers(0, 60), max_size=8),
+    st.integers(1, 100),
+    st.integers(0, 100),
+)
+def test_silence_never_makes_a_device_count_as_verified(
+    count: dict[str, int], success: int, silent: int
+) -> None:
+    policy = WavePolicy(success_percent=success, silent="ignore", silent_percent=silent)
+    judged = judge_wave({"0": count}, 0, policy)
+    total = sum(count.values())
+    ignored = min(count.get("silent", 0), total * silent // 100)
+    if judged.verdict == "passed":
+        assert count.get("verified", 0) * 100 >= success * (total - ignored)

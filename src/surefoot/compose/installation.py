@@ -60,6 +60,7 @@ from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
+from surefoot.engine.device_pacer import DevicePacer
 from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
@@ -78,6 +79,7 @@ from surefoot.store.device_batches import DeviceBatches
 from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
+from surefoot.store.device_pacing import DevicePacing
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
@@ -292,6 +294,11 @@ class Installation:
 
     # -- the rest ---------------------------------------------------------------------------------
 
+    @cached_property
+    def pacer(self) -> DevicePacer:
+        """Lets devices begin when their turn comes."""
+        return DevicePacer(DevicePacing(self.database, self.clock.now_ms), self.log.read)
+
     def seal_devices(self) -> None:
         """Bring device reports that are not in the journal yet into it, batch by batch."""
         for environment in self.log.read(lambda w: [e.name for e in w.environments.values()]):
@@ -311,6 +318,7 @@ class Installation:
     def upkeep(self) -> None:
         """What the engine's loop does besides deployments: at each turn, and every two seconds."""
         self.seal_devices()
+        self.pacer.run()
         self.log.recheck(_RECHECK_LEAVES)
         self.log.keep_snapshot(_SNAPSHOT_LEAVES)
         if self.clock.now_ms() - self._looked_ms > _LOOK_MS:

@@ -82,6 +82,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One device's task: move to `version`, whose image has `sha256` (64 hex digits).
 
     `consent` is empty when nobody need be asked; waiting and denied keep the action from beginning.
+    One that is `held` waits for its turn likewise.
     `strength` is what speaks for its outcome: a report alone, attributes that came later, or
     attributes with the image's digest.
     """
@@ -94,6 +95,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     progress: int = 0
     consent: Consent = ""
     strength: Strength = ""
+    held: bool = False
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -184,7 +186,8 @@ def transition(action: Action, event: Event) -> Move:
     """The effect of one event on an action; total: every event has an answer in every state."""
     if isinstance(event, Consented):
         return _consented(action, event)
-    if action.state in OPEN and action.consent in WAITING and isinstance(event, _BEGINNINGS):
+    waits = action.held or action.consent in WAITING
+    if action.state in OPEN and waits and isinstance(event, _BEGINNINGS):
         return _stay(action, keep=False, answer="waiting")
     if isinstance(event, Feedback):
         return _feedback(action, event)

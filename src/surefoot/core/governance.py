@@ -6,7 +6,55 @@ these and by nothing in a working directory.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+Silence = Literal["fail", "ignore"]
+OnStop = Literal["stay", "return"]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A maintenance window in local time; `days` are 0 (Monday) to 6, none: every day."""
+
+    days: tuple[int, ...] = ()
+    from_minute: int
+    minutes: int
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """So many devices at first; times the factor each time so many have succeeded."""
+
+    start: int
+    factor: int
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a failed device gets another attempt, and after how long; each wait is longer."""
+
+    times: int
+    backoff_seconds: int
+    factor: int
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When the devices of a wave may begin: 0 and empty set no bound. Moments are UTC ms."""
+
+    counts: tuple[int, ...] = ()
+    exponential: Growth | None = None
+    concurrency: int = 0
+    rate_per_minute: int = 0
+    start_ms: int = 0
+    end_ms: int = 0
+    soak_seconds: int = 0
+    windows: tuple[Window, ...] = ()
+    timezone: str = "UTC"
+    retry: Retry | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether an action may have to wait for its turn after it was assigned."""
+        return bool(self.exponential or self.concurrency or self.rate_per_minute or self.windows)
 
 
 class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,6 +71,11 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     known_versions_only: bool = False
     query: str = ""
     devices: tuple[str, ...] = ()
+    error_count: int = 0
+    silent: Silence = "fail"
+    silent_percent: int = 10
+    on_stop: OnStop = "return"
+    pace: Pace = Pace()
 
 
 class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -34,6 +34,7 @@ _PHASES = {
     "availability": 85,
     "wave": 90,
     "await": 90,
+    "soak": 90,
     "hold": 97,
     "contract": 99,
     "remove": 100,

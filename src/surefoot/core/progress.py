@@ -19,12 +19,13 @@ from surefoot.core.deployment import approvals_missing, find
 from surefoot.core.errors import Refused
 from surefoot.core.plan import ComponentAfter, Plan, PlannedStep, check_parent, phase_of
 from surefoot.core.target import Plain, Step
+from surefoot.core.wave_time import soaking, times_of
 from surefoot.core.world import Deployment, World
 from surefoot.trust.digest import Digest
 
 CLAIMS_MAX = 20
 _DEVICES = 90
-_JUDGED = ("await", "hold")
+_JUDGED = ("await", "hold", "soak")
 _REMOVES = ("remove", "destroy")
 
 
@@ -65,18 +66,21 @@ def next_effect(world: World, plan: Plan, now_ms: int, judge: JudgeWave) -> Next
         return Next(what="wait", cause=freeze)
     if deployment.returning:
         return _next_undo(world, deployment, plan, judge)
-    return _next_step(world, deployment, plan, judge)
+    return _next_step(world, deployment, plan, now_ms, judge)
 
 
-def _next_step(world: World, deployment: Deployment, plan: Plan, judge: JudgeWave) -> Next:
+def _next_step(
+    world: World, deployment: Deployment, plan: Plan, now_ms: int, judge: JudgeWave
+) -> Next:
     for planned in plan.steps:
         step = deployment.steps[planned.step.id]
         if step.status == "done":
             continue
         if planned.step.action in _JUDGED:
             wave = judge(world, deployment, planned)
-            if wave.status == "running":
-                return Next(what="wait", step=step.id, cause=wave.reason)
+            soaks = soaking(deployment, plan, planned, now_ms)
+            if wave.status == "running" or (wave.status == "passed" and soaks):
+                return Next(what="wait", step=step.id, cause=soaks or wave.reason)
             return Next(
                 what="judge",
                 step=step.id,
@@ -85,8 +89,24 @@ def _next_step(world: World, deployment: Deployment, plan: Plan, judge: JudgeWav
             )
         if step.claims >= CLAIMS_MAX:
             return _given_up(step.id, undo=False)
+        timed = _timed(planned, now_ms) if step.status == "pending" else None
+        if timed is not None:
+            return timed
         return Next(what="act", step=step.id, takeover=step.status == "claimed")
     return Next(what="finish", status="succeeded", cause="all steps done")
+
+
+def _timed(planned: PlannedStep, now_ms: int) -> Next | None:
+    """A wave does not begin before its rollout's start, nor at all after its end."""
+    if planned.step.action != "wave":
+        return None
+    start_ms, end_ms, _ = times_of(planned.step)
+    if now_ms < start_ms:
+        return Next(what="wait", step=planned.step.id, cause="the rollout's start is not reached")
+    if end_ms and now_ms >= end_ms:
+        cause = "the rollout's end was reached before this wave began"
+        return Next(what="judge", step=planned.step.id, cause=cause, status="failed")
+    return None
 
 
 def _given_up(step: str, *, undo: bool) -> Next:
@@ -150,6 +170,8 @@ def _devices_return(deployment: Deployment, plan: Plan) -> bool:
     return any(
         p.step.action == "wave"
         and "previous" in p.step.arguments
+        and p.undo is not None
+        and p.undo.action == "return_devices"
         and deployment.steps[p.step.id].undo == "done"
         for p in plan.steps
     )
@@ -213,8 +235,11 @@ def claim(
     ]
 
 
-def judge_step(plan: Plan, found: Next) -> list[f.Fact]:
+def judge_step(plan: Plan, found: Next, now_ms: int) -> list[f.Fact]:
     """The outcome of a step that nobody acts on: a wave judged, or a step given up."""
+    planned = plan.planned(found.step)
+    soak_seconds = times_of(planned.step)[2] if planned.step.action == "await" else 0
+    passed = found.status == "done" and soak_seconds > 0
     fact = f.StepFinished(
         deployment=plan.deployment,
         environment=plan.environment,
@@ -223,8 +248,8 @@ def judge_step(plan: Plan, found: Next) -> list[f.Fact]:
         cause=found.cause[:1000],
         undo=found.undo,
         judged=True,
+        figures={"soak_until_ms": now_ms + soak_seconds * 1000} if passed else {},
     )
-    planned = plan.planned(found.step)
     if found.status == "done" and planned.after is not None:
         return [fact, *(_component(plan, each) for each in (planned.after, *planned.also))]
     return [fact]

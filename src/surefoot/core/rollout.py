@@ -20,6 +20,7 @@ import msgspec
 from surefoot.core.device import ERRORS, OPEN
 from surefoot.core.errors import Refused
 from surefoot.core.governance import WavePolicy
+from surefoot.core.pace import is_stuck
 
 WaveCounters: TypeAlias = Mapping[str, int]
 RolloutCounters: TypeAlias = Mapping[str, WaveCounters]
@@ -88,7 +89,7 @@ def wave_of(label: str) -> str:
     return label.removesuffix(VIA)
 
 
-def _of_wave(counters: RolloutCounters, wave: str, done: str) -> dict[str, int]:
+def of_wave(counters: RolloutCounters, wave: str, done: str) -> dict[str, int]:
     """A wave's devices, each once: one that took an image on its way has gone on to the next."""
     count = dict(counters.get(wave, {}))
     for state, number in counters.get(wave + VIA, {}).items():
@@ -100,27 +101,48 @@ def _of_wave(counters: RolloutCounters, wave: str, done: str) -> dict[str, int]:
 def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> WaveJudgement:
     """Decide about one wave; late errors in an earlier wave stop it too."""
     for index in range(wave + 1):
-        stopped = _error_reason(_of_wave(counters, str(index), "verified"), index, policy)
+        stopped = _error_reason(of_wave(counters, str(index), "verified"), index, policy)
         if stopped:
             return WaveJudgement(verdict="stopped", reason=stopped)
-    count = _of_wave(counters, str(wave), "verified")
-    total, verified = sum(count.values()), count.get("verified", 0)
+    count = of_wave(counters, str(wave), "verified")
+    ignored = _ignored(count, policy)
+    total, verified = sum(count.values()) - ignored, count.get("verified", 0)
     needed = -(-total * policy.success_percent // 100)
     shown = f"wave {wave + 1}: {verified} of {total} verified, {needed} needed"
+    if ignored:
+        shown += f", {ignored} silent not counted"
     if verified >= needed:
         return WaveJudgement(verdict="passed", reason=shown)
     waiting = sum(count.get(state, 0) for state in (*OPEN, "reported"))
     if verified + waiting < needed:
         reason = f"{shown}, only {waiting} still under way"
         return WaveJudgement(verdict="stopped", reason=reason)
+    growth = policy.pace.exponential
+    if growth is not None and is_stuck(growth, count, policy.success_percent):
+        reason = f"{shown}, too few of those that began to let more begin"
+        return WaveJudgement(verdict="stopped", reason=reason)
     return WaveJudgement(verdict="running", reason=shown)
 
 
+def _ignored(count: WaveCounters, policy: WavePolicy) -> int:
+    """Silent devices that do not count: never more than the policy's share of the wave."""
+    if policy.silent == "fail":
+        return 0
+    return min(count.get("silent", 0), sum(count.values()) * policy.silent_percent // 100)
+
+
 def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
-    errors = sum(count.get(state, 0) for state in ERRORS)
+    errors = sum(count.get(state, 0) for state in (*ERRORS, "silent")) - _ignored(count, policy)
     ended = errors + count.get("verified", 0)
     sample = min(policy.minimum_sample, sum(count.values()))
-    if not errors or ended < sample or errors * 100 <= policy.error_percent * ended:
+    if not errors or ended < sample:
+        return ""
+    if policy.error_count and errors >= policy.error_count:
+        return (
+            f"wave {wave + 1}: {errors} of {ended} ended devices failed or timed out, "
+            f"{policy.error_count} stop it"
+        )
+    if errors * 100 <= policy.error_percent * ended:
         return ""
     return (
         f"wave {wave + 1}: {errors} of {ended} ended devices failed or timed out, "
@@ -148,7 +170,7 @@ def judge_share(
     """
     beside = beside or Beside()
     names = {wave_of(wave) for wave in counters} - {RETURN_WAVE}
-    waves = [_of_wave(counters, name, "verified") for name in sorted(names)]
+    waves = [of_wave(counters, name, "verified") for name in sorted(names)]
     total = sum(sum(count.values()) for count in waves) + beside.there + beside.left
     verified = sum(count.get("verified", 0) for count in waves) + beside.there
     if 0 <= beside.shown < verified:
@@ -165,7 +187,7 @@ def judge_share(
 
 def judge_return(counters: RolloutCounters) -> WaveJudgement:
     """Whether every device of a stopped rollout is proven back on the earlier release."""
-    count = _of_wave(counters, RETURN_WAVE, "returned")
+    count = of_wave(counters, RETURN_WAVE, "returned")
     total, back = sum(count.values()), count.get("returned", 0)
     shown = f"return: {back} of {total} devices back"
     if back == total:

@@ -1,8 +1,9 @@
 """A device's seat in the poll table: all that a poll needs, made once from the registry's row.
 
 Keeps: a device that is pending, rejected or revoked is offered nothing; neither is one whose client
-cannot take the image, or whose user has not confirmed it. A seat is small, since there may be a
-million: it is its own answer to a poll, and what many devices have alike is kept once.
+cannot take the image, whose user has not confirmed it, or whose turn has not come. A seat is small,
+since there may be a million: it is its own answer to a poll, and what many devices have alike is
+kept once.
 Does not: read or write anything.
 """
 
@@ -45,7 +46,7 @@ class Seat(Poll, frozen=True, kw_only=True, gc=False):
 
 def seat_of(row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool) -> Seat:
     """The seat. `fits`: the device's client can take the image; `proved`: its claim was proved."""
-    opened = row.state in OPEN and not row.standing and proved
+    opened = row.state in OPEN and not row.standing and proved and not row.held
     waits = opened and row.consent in WAITING
     offered = opened and fits and not waits
     readable = offered or (row.state not in OPEN and not row.standing)

@@ -272,7 +272,8 @@ class Effects:
 
         def decide(world: World) -> list[Draft]:
             self._check_still(world, plan, found)
-            return [draft(each) for each in progress.judge_step(plan, found)]
+            now_ms = self._clock.now_ms()
+            return [draft(each) for each in progress.judge_step(plan, found, now_ms)]
 
         self._transact(decide, f"judge {plan.deployment}/{found.step}")
 

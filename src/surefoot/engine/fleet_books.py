@@ -129,7 +129,10 @@ def _count_waves(before: Counters, part: list[Report]) -> Counters:
             continue
         if report.from_state:
             count[report.from_state] -= 1
-        count[report.to_state] = count.get(report.to_state, 0) + 1
+        # A device that never asked is offline rather than faulty: a class of its own.
+        silent = report.from_state == "assigned" and report.to_state == "timed_out"
+        name = "silent" if silent else report.to_state
+        count[name] = count.get(name, 0) + 1
     return {w: {s: n for s, n in count.items() if n} for w, count in waves.items()}
 
 

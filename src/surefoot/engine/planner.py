@@ -33,6 +33,7 @@ from surefoot.engine.compatibility import (
     return_obstacle,
     unknown_devices,
 )
+from surefoot.engine.wave_steps import with_waits
 
 _DEVICES = 90
 _LEAVES_SETTINGS = ("backup", "destroy")
@@ -50,10 +51,11 @@ def make_plan(
             step if step.target == name else msgspec.structs.replace(step, target=name)
             for step in targets[name].plan(desired, observed[name])
         ]
-    planned = tuple(_decorated(wanted, step) for step in weave(_with_waits(wanted, steps)))
+    woven = weave(with_waits(wanted, steps))
+    keep, why = keep_service(wanted)
+    planned = tuple(_decorated(wanted, step, keep) for step in woven)
     if wanted.purpose not in _LEAVES_SETTINGS:
         planned = _settling(planned)
-    keep, why = keep_service(wanted)
     first, cause = devices_return_first(wanted)
     same = _unchanged(wanted)
     return Plan(
@@ -118,59 +120,12 @@ def _gates(wanted: Wanted) -> list[Step]:
     return steps
 
 
-def _with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
-    """After each wave, a wait for the sealed counters that let the next one begin; before a
-    contract, a hold until the declared share of all the rollout's devices is verified."""
-    waves = [step for step in steps if step.action == "wave"]
-    woven = []
-    for step in steps:
-        woven.append(step)
-        if step.action == "wave":
-            last = step is waves[-1]
-            woven.append(
-                Step(
-                    id=f"await-{step.id}",
-                    target=step.target,
-                    action="await",
-                    component=step.component,
-                    arguments={
-                        "wave": step.arguments["wave"],
-                        "last": last,
-                        "policy": step.arguments["policy"],
-                    },
-                    summary=f"wait until {step.summary} is verified",
-                )
-            )
-    if waves and any(phase_of(step) == phase_of(_CONTRACT) for step in steps):
-        percent = wanted.policy.devices.contract_percent
-        # Of several images no one version tells who has all of them.
-        image = waves[-1].arguments.get("firmware") if _alone(waves[-1]) else None
-        version = image.get("version") if isinstance(image, dict) else None
-        woven.append(
-            Step(
-                id="hold-contract",
-                target=waves[-1].target,
-                action="hold",
-                arguments={"percent": percent, **({"version": version} if version else {})},
-                summary=f"hold the contract until {percent} % of the devices are verified",
-            )
-        )
-    return woven
-
-
-def _alone(step: Step) -> bool:
-    return not step.arguments.get("parts")
-
-
-_CONTRACT = Step(id="", target="", action="migrate", arguments={"classes": ["contract"]})
-
-
-def _decorated(wanted: Wanted, step: Step) -> PlannedStep:
+def _decorated(wanted: Wanted, step: Step, keep: bool) -> PlannedStep:
     """A step with its undoing and with what it makes true in the record."""
     wave = step.arguments.get("wave", 0)
     return PlannedStep(
         step=step,
-        undo=_undo(step),
+        undo=_undo(step, keep),
         after=_after(wanted, step),
         before=_before(wanted, step),
         wave=int(wave) if isinstance(wave, int) else 0,
@@ -190,10 +145,14 @@ def _also(wanted: Wanted, step: Step) -> tuple[ComponentAfter, ...]:
 _UNDO = {"start": "stop", "switch": "revert", "wave": "return_devices"}
 
 
-def _undo(step: Step) -> Step | None:
+def _undo(step: Step, keep: bool) -> Step | None:
+    """What undoes a step. Devices stay where they are only when the service does: `keep`."""
     action = _UNDO.get(step.action)
     if action is None:
         return None
+    policy = step.arguments.get("policy")
+    if keep and isinstance(policy, dict) and policy.get("on_stop") == "stay":
+        action = "stop_rollout"
     return msgspec.structs.replace(
         step, id=f"{step.id}-undo", action=action, summary=f"undo: {step.summary}"
     )
@@ -208,7 +167,7 @@ _MAKES_TRUE = {
 
 
 def _after(wanted: Wanted, step: Step) -> ComponentAfter | None:
-    if step.action == "await" and step.arguments.get("last"):
+    if step.action in ("await", "soak") and step.arguments.get("last"):
         return _record(wanted, step.component)
     kind = _MAKES_TRUE.get(step.action)
     if kind is None:

@@ -292,7 +292,7 @@ def _approvals(d: Definition) -> Iterator[Complaint]:
 def _environments(d: Definition) -> Iterator[Complaint]:
     for name, environment in d.environments.items():
         path: Path = ("environments", name)
-        for rule in (_waves, _query, _freezes, _lists, _databases, _listener):
+        for rule in (_waves, _query, _pace, _freezes, _lists, _databases, _listener):
             for inner, expected, found, remedy in rule(environment):
                 yield (*path, *inner), expected, found, remedy
 
@@ -319,6 +319,20 @@ def _query(e: Environment) -> Iterator[Complaint]:
         return
     if "lastseen" in found:
         yield path, "fields that do not change by time alone", "lastseen", ""
+
+
+def _pace(e: Environment) -> Iterator[Complaint]:
+    devices = e.devices
+    if devices is None:
+        return
+    counts, path = devices.counts, "devices"
+    if any(a >= b for a, b in pairwise(counts)):
+        yield (path, "counts"), "rising numbers", str(list(counts)), ""
+    kinds = (len(devices.waves) > 1, bool(counts), devices.exponential is not None)
+    if sum(kinds) > 1:
+        yield (path, "waves"), "one of waves, counts and exponential", "more than one", ""
+    if devices.start_ms and devices.end_ms and devices.start_ms >= devices.end_ms:
+        yield (path, "end"), "an end after the start", "one that is not later", "swap them"
 
 
 def _freezes(e: Environment) -> Iterator[Complaint]:

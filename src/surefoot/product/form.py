@@ -199,13 +199,52 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     fleet: FleetTarget | None = None
 
 
-class Devices(msgspec.Struct, frozen=True, kw_only=True):
+class Exponential(msgspec.Struct, frozen=True, kw_only=True):
+    """`start` devices may begin at first; `factor` times as many, once so many have succeeded."""
+
+    start: Annotated[int, Meta(ge=1, le=10_000_000)]
+    factor: Annotated[int, Meta(ge=2, le=10)] = 2
+
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"}):
+    """When a device may begin, in its own local time: its attribute `timezone` or `tz` says which.
+
+    Without `days`, every day.
+    """
+
+    start: Annotated[
+        str, Meta(pattern=r"([01][0-9]|2[0-3]):[0-5][0-9]", description="a time like 02:30")
+    ]
+    minutes: Annotated[int, Meta(ge=1, le=1440)]
+    days: Annotated[tuple[Weekday, ...], Meta(max_length=7)] = ()
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """A failed device gets so many more attempts; each wait is `factor` times the last."""
+
+    times: Annotated[int, Meta(ge=1, le=10)]
+    backoff_seconds: Seconds = 3_600
+    factor: Annotated[int, Meta(ge=1, le=10)] = 2
+
+
+class Devices(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"start_ms": "start", "end_ms": "end"}
+):
     """How a rollout goes through the fleet; waves are percentages that end in 100.
 
     With `confirmation` each device waits until its user has confirmed the update. A device is not
     moved to a lower version than it runs unless `allow_downgrade`; with `known_versions_only` one
     that never showed its version waits until it does. With `query` or `devices` (a list) it is for
     those alone that are found by the one or named by the other.
+    Instead of shares, `counts` makes waves of so
+    many devices in all and one of the rest, and `exponential` one wave that grows with success.
+    `error_count` failed devices stop a wave like a share of them. Devices that never asked before
+    the deadline are silent: they fail, or up to `silent_percent` of a wave are not counted. A wave
+    that stops makes the devices return, or stay. What is not begun at `end` is withdrawn. Where a
+    device names no time zone that is known, `timezone` counts.
     """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
@@ -219,6 +258,23 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     known_versions_only: bool = False
     query: Annotated[str, Meta(min_length=1, max_length=QUERY_LENGTH_MAX)] | None = None
     devices: Annotated[tuple[DeviceId, ...], Meta(max_length=1_000)] = ()
+    counts: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=10_000_000)], ...], Meta(max_length=9)
+    ] = ()
+    exponential: Exponential | None = None
+    error_count: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    silent: Literal["fail", "ignore"] = "fail"
+    silent_percent: Percent = 10
+    on_stop: Literal["stay", "return"] = "return"
+    concurrency: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    rate_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    start_ms: Moment | None = None
+    end_ms: Moment | None = None
+    windows: Annotated[tuple[MaintenanceWindow, ...], Meta(max_length=20)] = ()
+    timezone: Annotated[
+        str, Meta(pattern=r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,2}", max_length=64)
+    ] = "UTC"
+    retry: Retry | None = None
 
 
 class Approvals(msgspec.Struct, frozen=True, kw_only=True):

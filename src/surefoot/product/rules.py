@@ -7,13 +7,24 @@ smoke checks, masked columns, where databases are. What may be long is there by 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 
-from surefoot.core.governance import EnvironmentPolicy, Governance, WavePolicy
-from surefoot.product.form import Definition, Environment
+from surefoot.core.governance import (
+    EnvironmentPolicy,
+    Governance,
+    Growth,
+    Pace,
+    Retry,
+    WavePolicy,
+    Window,
+)
+from surefoot.product.form import Definition, Devices, Environment, MaintenanceWindow, Weekday
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
+
+WEEKDAYS: tuple[str, ...] = get_args(Weekday)
 
 
 def governance_of(definition: Definition) -> Governance:
@@ -39,7 +50,6 @@ def _digest(rows: Sequence[object]) -> str:
 
 
 def _policy(environment: Environment) -> EnvironmentPolicy:
-    devices = environment.devices
     approvals = environment.approvals
     percent = environment.availability_percent
     return EnvironmentPolicy(
@@ -48,20 +58,7 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
         approvals=approvals.count if approvals else 0,
         approver_role=approvals.role if approvals else "",
         availability_percent="" if percent is None else str(percent),
-        devices=WavePolicy(
-            waves=devices.waves,
-            success_percent=devices.success_percent,
-            error_percent=devices.error_percent,
-            minimum_sample=devices.minimum_sample,
-            deadline_seconds=devices.deadline_seconds,
-            confirmation=devices.confirmation,
-            allow_downgrade=devices.allow_downgrade,
-            known_versions_only=devices.known_versions_only,
-            query=devices.query or "",
-            devices=tuple(sorted(set(devices.devices))),
-        )
-        if devices
-        else WavePolicy(),
+        devices=_waves(environment.devices) if environment.devices else WavePolicy(),
         freezes=tuple((z.from_ms, z.until_ms, z.reason) for z in environment.freezes),
         databases={name: d.engine for name, d in environment.targets.databases.items()},
         addresses={
@@ -70,4 +67,51 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
         masked=_digest(sorted(environment.data.masked)),
         process=environment.targets.process is not None,
         fleet=environment.targets.fleet is not None,
+    )
+
+
+def _waves(devices: Devices) -> WavePolicy:
+    return WavePolicy(
+        waves=devices.waves,
+        success_percent=devices.success_percent,
+        error_percent=devices.error_percent,
+        minimum_sample=devices.minimum_sample,
+        deadline_seconds=devices.deadline_seconds,
+        confirmation=devices.confirmation,
+        allow_downgrade=devices.allow_downgrade,
+        known_versions_only=devices.known_versions_only,
+        query=devices.query or "",
+        devices=tuple(sorted(set(devices.devices))),
+        error_count=devices.error_count or 0,
+        silent=devices.silent,
+        silent_percent=devices.silent_percent,
+        on_stop=devices.on_stop,
+        pace=_pace(devices),
+    )
+
+
+def _pace(devices: Devices) -> Pace:
+    growth, retry = devices.exponential, devices.retry
+    return Pace(
+        counts=devices.counts,
+        exponential=Growth(start=growth.start, factor=growth.factor) if growth else None,
+        concurrency=devices.concurrency or 0,
+        rate_per_minute=devices.rate_per_minute or 0,
+        start_ms=devices.start_ms or 0,
+        end_ms=devices.end_ms or 0,
+        soak_seconds=devices.soak_seconds,
+        windows=tuple(_window(each) for each in devices.windows),
+        timezone=devices.timezone,
+        retry=Retry(times=retry.times, backoff_seconds=retry.backoff_seconds, factor=retry.factor)
+        if retry
+        else None,
+    )
+
+
+def _window(window: MaintenanceWindow) -> Window:
+    hours, _, minutes = window.start.partition(":")
+    return Window(
+        days=tuple(sorted({WEEKDAYS.index(day) for day in window.days})),
+        from_minute=int(hours) * 60 + int(minutes),
+        minutes=window.minutes,
     )

@@ -87,6 +87,7 @@ class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     standing: str = ""
     profile: str = ""
     profile_by: str = ""
+    held: str = ""
 
 
 class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):

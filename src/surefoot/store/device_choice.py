@@ -32,6 +32,20 @@ class Assignee(msgspec.Struct, frozen=True, gc=False):
     found: Fit | None = None
 
 
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wave chooses of those that the rollout is for: the first `percent` of the ordering,
+    or with a `count` so many."""
+
+    deployment: int
+    percent: int
+    count: int = 0
+    targeting: Targeting = Targeting()
+
+    def of(self, fit: int) -> int:
+        """How many of so many that fit."""
+        return min(self.count, fit) if self.count else share_of(fit, self.percent)
+
+
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The devices to assign, in their order, and how many accepted ones were left out."""
 
@@ -39,27 +53,18 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """What a wave chooses: the first `percent` of those that the rollout is for."""
-
-    deployment: int
-    percent: int
-    targeting: Targeting = Targeting()
-
-
 def choose(session: Session, environment: str, share: Share, demand: Demand) -> Choice:
-    """The devices of the first `percent` of the ordering that the rollout has not moved yet.
+    """The devices of a share of the ordering that the rollout has not moved yet.
 
     Those that may not be moved have no place in it, those that it has moved keep theirs; those
     that the rollout is not for are not counted.
     """
-    deployment, percent = share.deployment, share.percent
     targeted = Targeted(share.targeting)
-    given = session.each("device.given", environment=environment, deployment=deployment)
+    given = session.each("device.given", environment=environment, deployment=share.deployment)
     there = {number for (number,) in given}
     judgement = Judgements(demand, begun(session, environment))
-    for ceiling in (_ceiling(percent), b"\xff" * _KEY_BYTES):
-        found = _Pool(str(deployment), ceiling)
+    for ceiling in (_ceiling(share.percent), b"\xff" * _KEY_BYTES):
+        found = _Pool(str(share.deployment), ceiling)
         for row in session.each("device.assignable", environment=environment):
             device = Candidate(*row)
             if device.standing:
@@ -68,9 +73,9 @@ def choose(session: Session, environment: str, share: Share, demand: Demand) -> 
                 found.take(device, None)
             elif targeted.has(device):
                 found.take(device, judgement.of(device))
-        if len(found.keys) >= share_of(found.fit, percent):
+        if len(found.keys) >= share.of(found.fit):
             break
-    devices = [each for each in found.first(percent) if each.number not in there]
+    devices = [each for each in found.first(share) if each.number not in there]
     return Choice(devices=devices, left_out=found.left_out)
 
 
@@ -109,9 +114,9 @@ class _Pool:
     def _count(self, name: str) -> None:
         self.left_out[name] = self.left_out.get(name, 0) + 1
 
-    def first(self, percent: int) -> list[Assignee]:
+    def first(self, share: Share) -> list[Assignee]:
         places = sorted(range(len(self.keys)), key=self.keys.__getitem__)
-        return [self._kept[place] for place in places[: share_of(self.fit, percent)]]
+        return [self._kept[place] for place in places[: share.of(self.fit)]]
 
 
 def _ceiling(percent: int) -> bytes:

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from surefoot.core.device import (
+    ERRORS,
     OPEN,
     WAITING,
     ActionState,
@@ -28,6 +29,7 @@ from surefoot.core.device import (
 from surefoot.core.offer import ATTRIBUTES_MAX, Firmware
 from surefoot.core.rollout import VIA
 from surefoot.store.database import Row, Session, Value
+from surefoot.store.device_retry import going_on, next_attempt
 from surefoot.store.device_route import next_task
 from surefoot.store.device_rows import (
     ActionRow,
@@ -59,6 +61,7 @@ class DeviceLedger:
         self._now_ms = now_ms
         self._devices: dict[tuple[str, str], DeviceRow] = {}
         self._actions: dict[int, ActionRow] = {}
+        self._new_holds: list[dict[str, Value]] = []
         self._new_actions: list[dict[str, Value]] = []
         self._new_parts: list[dict[str, Value]] = []
         self._reports: list[dict[str, canonical.JSON]] = []
@@ -146,13 +149,27 @@ class DeviceLedger:
         if moved and move.state in ("verified", "returned") and action.wave.endswith(VIA):
             self._go_on(device, action)
         self._report(device, action, before, ran, event)
+        silent = move.state == "timed_out" and before == "assigned"
+        if moved and move.state in ERRORS and not silent:
+            self._try_again(device, action)
         return move
 
     def _go_on(self, device: DeviceRow, action: ActionRow) -> None:
         """Assign what comes after an image on the device's way."""
         following = next_task(self._session, device, action, self._now_ms)
         if following is not None and device.action == action.action:
-            self.assign(device, following.task, following.state, following.reason)
+            number = self.assign(device, following.task, following.state, following.reason)
+            self._new_holds.append(going_on(device, action, number))
+
+    def _try_again(self, device: DeviceRow, failed: ActionRow) -> None:
+        """Another attempt, where the plan allows one: the failure counts no more, the last does."""
+        if failed.kind != "update" or device.action != failed.action or device.standing:
+            return
+        found = next_attempt(self._session, device, failed, self._now_ms)
+        if found is not None:
+            task, hold, reason = found
+            action = self.assign(device, task, "assigned", reason, before=failed.state)
+            self._new_holds.append({**hold, "action": action})
 
     def _take_traits(self, action: ActionRow, move: Move) -> None:
         before = (action.consent, action.strength)
@@ -254,7 +271,13 @@ class DeviceLedger:
             self._report(device, None, "unknown", ran, Superseded(0))
 
     def assign(
-        self, device: DeviceRow, task: Task, state: ActionState = "assigned", reason: str = ""
+        self,
+        device: DeviceRow,
+        task: Task,
+        state: ActionState = "assigned",
+        reason: str = "",
+        *,
+        before: str = "",
     ) -> int:
         """Give the device a new action, which becomes its newest; the number of it."""
         action = self._next_action()
@@ -271,7 +294,7 @@ class DeviceLedger:
         self._actions[action] = row
         device.action = action
         self._touched_devices[device.number] = device
-        self._report(device, row, "", device.runs, None)
+        self._report(device, row, before, device.runs, None)
         return action
 
     def open_wave(self, environment: str, task: Task) -> None:
@@ -328,6 +351,8 @@ class DeviceLedger:
             session.run_many("device.insert_action", self._new_actions)
         if self._new_parts:
             session.run_many("device.insert_part", self._new_parts)
+        if self._new_holds:
+            session.run_many("device_pace.hold", self._new_holds)
         if self._touched_actions:
             rows = [self._action_values(a) for a in self._touched_actions.values()]
             session.run_many("device.update_action", rows)

@@ -14,21 +14,27 @@ import msgspec
 from surefoot.core.device import OPEN, PENDING, CancelAsked, Superseded
 from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Unknown, judge
 from surefoot.core.errors import Refused
+from surefoot.core.governance import Pace
 from surefoot.core.offer import Firmware
-from surefoot.core.rollout import RETURN_WAVE
+from surefoot.core.pace import NEVER_MS
+from surefoot.core.rollout import RETURN_WAVE, VIA
 from surefoot.core.target import Outcome, Plain, Token
-from surefoot.store.database import Database, Session
+from surefoot.store.database import Database, Session, Value
 from surefoot.store.device_bulk import Bulk
 from surefoot.store.device_choice import Assignee, Share, choose
 from surefoot.store.device_known import known_of
 from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_retry import SECOND, Terms
 from surefoot.store.device_route import Route, candidate_of, first_task, keep_route
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 from surefoot.store.device_target import Targeting
 
 
 class Wave(msgspec.Struct, frozen=True, kw_only=True):
-    """What one wave assigns: the first `percent` of the ordering move to `firmware`."""
+    """What one wave assigns: the first `percent` of the ordering move to `firmware`.
+
+    With a `count`, so many instead; with a `pace` that holds, each waits for its turn.
+    """
 
     deployment: int
     wave: int
@@ -43,11 +49,19 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Firmware, ...] = ()
     stones: tuple[Firmware, ...] = ()
     targeting: Targeting = Targeting()
+    count: int = 0
+    pace: Pace = Pace()
+    success_percent: int = 100
 
     @property
     def share(self) -> Share:
         """Which devices the wave is for."""
-        return Share(deployment=self.deployment, percent=self.percent, targeting=self.targeting)
+        return Share(
+            deployment=self.deployment,
+            percent=self.percent,
+            count=self.count,
+            targeting=self.targeting,
+        )
 
     @property
     def demand(self) -> Demand:
@@ -109,7 +123,9 @@ class DeviceRollouts:
                 kind="update",
                 release=wave.release,
                 firmware=wave.firmware,
-                deadline_ms=self._now_ms() + wave.deadline_seconds * 1000,
+                deadline_ms=NEVER_MS
+                if wave.pace.holds
+                else self._now_ms() + wave.deadline_seconds * 1000,
                 confirmation=wave.confirmation,
             )
             for given, devices in _by_task(task, chosen.devices):
@@ -121,7 +137,23 @@ class DeviceRollouts:
             figures: Plain = {"assigned": len(chosen.devices), **chosen.left_out}
             return Outcome(status="done", figures=figures)
 
-        return self._once(token, act)
+        def then(session: Session) -> None:
+            terms = Terms(
+                pace=wave.pace,
+                deadline_seconds=wave.deadline_seconds,
+                success_percent=wave.success_percent,
+            )
+            key: dict[str, Value] = {
+                "environment": self._environment,
+                "deployment": wave.deployment,
+            }
+            session.run("device_pace.put", **key, terms=msgspec.json.encode(terms).decode())
+            if wave.pace.holds:
+                session.run(
+                    "device_pace.hold_wave", **key, wave=str(wave.wave), via=f"{wave.wave}{VIA}"
+                )
+
+        return self._once(token, act, then)
 
     def _give(
         self, session: Session, ledger: DeviceLedger, task: Task, chosen: Sequence[Assignee]
@@ -195,7 +227,7 @@ class DeviceRollouts:
             for device, action, moved in self._current(session, ledger, back.deployment):
                 if action.state == "assigned":
                     ledger.apply(device, action, CancelAsked())
-                    if not moved:
+                    if not moved and action.again != SECOND:
                         figures["withdrawn"] += 1
                         continue
                 figures[_bring_back(ledger, device, action, task, demand)] += 1
@@ -237,7 +269,11 @@ class DeviceRollouts:
                 continue
             action = ledger.action(device, number)
             before = moved.get(name, number) < number
-            if action is not None and kind == "update" and (state != "returned" or before):
+            if (
+                action is not None
+                and kind == "update"
+                and (state != "returned" or before or action.again == SECOND)
+            ):
                 found.append((device, action, before))
         return found
 
@@ -264,7 +300,12 @@ class DeviceRollouts:
             status=status,
         )
 
-    def _once(self, token: Token, act: Callable[[Session, DeviceLedger], Outcome]) -> Outcome:
+    def _once(
+        self,
+        token: Token,
+        act: Callable[[Session, DeviceLedger], Outcome],
+        then: Callable[[Session], None] = lambda session: None,
+    ) -> Outcome:
         """Fence, receipt and effect in one transaction: a crash leaves all of them or none."""
         with self._database.write() as session:
             ledger = DeviceLedger(session, self._now_ms())
@@ -276,6 +317,7 @@ class DeviceRollouts:
                 return msgspec.json.decode(found[0], type=Outcome)
             outcome = act(session, ledger)
             ledger.finish()
+            then(session)
             session.run(
                 "device.insert_receipt",
                 environment=self._environment,

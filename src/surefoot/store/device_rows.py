@@ -68,6 +68,8 @@ class ActionRow(msgspec.Struct, kw_only=True):
     consent: Consent
     strength: Strength
     attribute: str = ""
+    held: str = ""
+    again: int = 0
 
     def rule(self) -> Action:
         """The part the rule decides by."""
@@ -80,6 +82,7 @@ class ActionRow(msgspec.Struct, kw_only=True):
             progress=self.progress,
             consent=self.consent,
             strength=self.strength,
+            held=bool(self.held),
         )
 
 
@@ -129,7 +132,7 @@ def new_action_values(
 ) -> dict[str, Value]:
     """The columns of a new action."""
     fields = {name: getattr(row, name) for name in ActionRow.__struct_fields__}
-    for own in ("cancelling", "progress", "consent", "strength", "attribute"):
+    for own in ("cancelling", "progress", "consent", "strength", "attribute", "held", "again"):
         fields.pop(own)
     names = {"environment": environment, "device": device}
     return {**fields, **names, "release": release, "time_ms": now_ms}

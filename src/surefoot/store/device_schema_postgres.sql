@@ -166,6 +166,34 @@ CREATE TABLE IF NOT EXISTS device_routes (
     PRIMARY KEY (environment, deployment, kind)
 );
 
+-- Actions that wait for their turn (`held` says why; without a row: may begin), and those let begin
+-- that may be held again at `due_ms`. `again`: 0 not counted yet, 1 let begin before, 2 another
+-- attempt after a failure.
+CREATE TABLE IF NOT EXISTS device_holds (
+    action       BIGINT PRIMARY KEY,
+    environment  TEXT NOT NULL,
+    deployment   BIGINT NOT NULL,
+    held         TEXT NOT NULL,
+    again        BIGINT NOT NULL,
+    due_ms       BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS device_holds_waiting
+    ON device_holds (environment, deployment, again, due_ms, action) WHERE held <> '';
+CREATE INDEX IF NOT EXISTS device_holds_begun
+    ON device_holds (environment, deployment, due_ms) WHERE held = '';
+CREATE INDEX IF NOT EXISTS device_actions_under_way ON device_actions (environment, deployment)
+    WHERE state IN ('offered', 'downloading', 'installing', 'reported');
+
+-- By what a rollout's devices are paced, and how far that is.
+CREATE TABLE IF NOT EXISTS device_paces (
+    environment  TEXT NOT NULL,
+    deployment   BIGINT NOT NULL,
+    terms        TEXT NOT NULL,
+    record       TEXT NOT NULL,
+    done         BIGINT NOT NULL,
+    PRIMARY KEY (environment, deployment)
+);
+
 CREATE TABLE IF NOT EXISTS device_gateways (
     environment  TEXT PRIMARY KEY,
     token_hash   BYTEA NOT NULL

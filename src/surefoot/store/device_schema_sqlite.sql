@@ -166,6 +166,34 @@ CREATE TABLE IF NOT EXISTS device_routes (
     PRIMARY KEY (environment, deployment, kind)
 );
 
+-- Actions that wait for their turn (`held` says why; without a row: may begin), and those let begin
+-- that may be held again at `due_ms`. `again`: 0 not counted yet, 1 let begin before, 2 another
+-- attempt after a failure.
+CREATE TABLE IF NOT EXISTS device_holds (
+    action       INTEGER PRIMARY KEY,
+    environment  TEXT NOT NULL,
+    deployment   INTEGER NOT NULL,
+    held         TEXT NOT NULL,
+    again        INTEGER NOT NULL,
+    due_ms       INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS device_holds_waiting
+    ON device_holds (environment, deployment, again, due_ms, action) WHERE held <> '';
+CREATE INDEX IF NOT EXISTS device_holds_begun
+    ON device_holds (environment, deployment, due_ms) WHERE held = '';
+CREATE INDEX IF NOT EXISTS device_actions_under_way ON device_actions (environment, deployment)
+    WHERE state IN ('offered', 'downloading', 'installing', 'reported');
+
+-- By what a rollout's devices are paced, and how far that is.
+CREATE TABLE IF NOT EXISTS device_paces (
+    environment  TEXT NOT NULL,
+    deployment   INTEGER NOT NULL,
+    terms        TEXT NOT NULL,
+    record       TEXT NOT NULL,
+    done         INTEGER NOT NULL,
+    PRIMARY KEY (environment, deployment)
+);
+
 CREATE TABLE IF NOT EXISTS device_gateways (
     environment  TEXT PRIMARY KEY,
     token_hash   BLOB NOT NULL

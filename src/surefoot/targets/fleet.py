@@ -73,6 +73,7 @@ class WaveArguments(msgspec.Struct, frozen=True, kw_only=True):
     wave: int
     percent: int
     policy: WavePolicy
+    count: int = 0
     previous: Previous | None = None
     parts: tuple[Firmware, ...] = ()
     stones: tuple[Firmware, ...] = ()
@@ -128,7 +129,8 @@ class FleetTarget:
         """One step a wave; none when the newest rollout assigned this firmware to all."""
         wanted = _convert(dict(desired), Desired, "desired fleet")
         check_policy(wanted.policy)
-        shares = check_waves(wanted.waves)
+        counts = wanted.policy.pace.counts
+        shares = check_waves(wanted.waves) if not counts else (*(0 for _ in counts), 100)
         there = (
             not wanted.parts  # the head of a rollout names its last image only
             and observed.stable.get("assignments/firmware") == wanted.firmware.digest
@@ -136,15 +138,19 @@ class FleetTarget:
         )
         if there:
             return ()
-        return tuple(self._step(wanted, wave, percent) for wave, percent in enumerate(shares))
+        return tuple(
+            self._step(wanted, wave, percent, (*counts, 0)[wave] if counts else 0)
+            for wave, percent in enumerate(shares)
+        )
 
-    def _step(self, wanted: Desired, wave: int, percent: int) -> Step:
+    def _step(self, wanted: Desired, wave: int, percent: int, count: int) -> Step:
         arguments = WaveArguments(
             deployment=wanted.deployment,
             release=wanted.release,
             firmware=wanted.firmware,
             wave=wave,
             percent=percent,
+            count=count,
             policy=wanted.policy,
             previous=wanted.previous,
             parts=wanted.parts,
@@ -153,6 +159,9 @@ class FleetTarget:
         # Through JSON, so that the step is the same before and after it was stored.
         plain: Plain = msgspec.json.decode(msgspec.json.encode(arguments))
         plain = {name: value for name, value in plain.items() if value not in (None, [])}
+        if not count:
+            del plain["count"]
+        share = f"{count} in all" if count else f"{percent}%"
         back = wanted.previous is not None
         narrowed = wanted.policy.query or wanted.policy.devices
         whose = "targeted devices" if narrowed else "devices"
@@ -162,7 +171,7 @@ class FleetTarget:
             action="wave",
             component=wanted.component,
             arguments=plain,
-            summary=f"wave {wave + 1}: {percent}% of the {whose} to {wanted.firmware.version}",
+            summary=f"wave {wave + 1}: {share} of the {whose} to {wanted.firmware.version}",
             reversible=back,
             why_irreversible="" if back else "there is no earlier firmware to return to",
         )
@@ -194,6 +203,9 @@ def _wave(wanted: WaveArguments) -> Wave:
         deployment=wanted.deployment,
         wave=wanted.wave,
         percent=wanted.percent,
+        count=wanted.count,
+        pace=wanted.policy.pace,
+        success_percent=wanted.policy.success_percent,
         release=wanted.release,
         firmware=wanted.firmware,
         deadline_seconds=wanted.policy.deadline_seconds,

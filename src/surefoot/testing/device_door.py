@@ -27,12 +27,15 @@ from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
 from surefoot.engine.device_entrance import living
+from surefoot.engine.device_pacer import Zones
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.database import Database
 from surefoot.store.device import DeviceRegistry, NewDevice
 from surefoot.store.device_batches import Batch, DeviceBatches
 from surefoot.store.device_identity import DeviceIdentities
+from surefoot.store.device_pacing import DevicePacing
+from surefoot.store.device_pacing import Rollout as PacedRollout
 from surefoot.store.device_rollouts import Wave
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
@@ -78,6 +81,8 @@ class DeviceHouse:
             "deadline_seconds": wave.deadline_seconds,
             "confirmation": wave.confirmation,
             "allow_downgrade": wave.allow_downgrade,
+            "pace": msgspec.to_builtins(wave.pace),
+            "success_percent": wave.success_percent,
         }
         token = Claims(environment).token(step, f"{wave.deployment}/wave-{wave.wave}", fence)
         return self.fleet(environment).apply(step, token)
@@ -122,6 +127,14 @@ class DeviceHouse:
         return Firmware(
             **{name: getattr(described, name) for name in Firmware.__struct_fields__} | changes
         )
+
+    def pace(self, environment: str, deployment: int, **journal: Any) -> int:
+        """What the engine's pacer does at each turn; `journal` is what the journal would say."""
+        count = journal.pop("count", None) or self.seal(environment).get("0", {})
+        rollout = PacedRollout(
+            environment=environment, deployment=deployment, count=count, **journal
+        )
+        return DevicePacing(self.database, self.now_ms).pace(rollout, Zones().offset_of)
 
     def seal(self, environment: str) -> dict[str, dict[str, int]]:
         """Seal all reports; the counters of the newest rollout by wave."""

@@ -43,10 +43,11 @@ SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attrib
     d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, ''),
     COALESCE(e.consent, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
-    COALESCE(t.profile_by, '')
+    COALESCE(t.profile_by, ''), COALESCE(h.held, '')
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_action_traits e ON e.action = d.action
     LEFT JOIN device_traits t ON t.number = d.number
+    LEFT JOIN device_holds h ON h.action = d.action
 WHERE (d.change, d.number) > (:change, :number) ORDER BY d.change, d.number LIMIT :limit
 
 -- name: newest_change
@@ -108,9 +109,11 @@ SELECT record FROM device_firmware WHERE digest = :digest
 -- name: action
 SELECT a.action, a.number, a.deployment, a.wave, a.kind, a.firmware, a.version, a.state,
     a.cancelling, a.progress, a.reason, a.deadline_ms, COALESCE(e.consent, ''),
-    COALESCE(e.strength, ''), COALESCE(p.attribute, '')
+    COALESCE(e.strength, ''), COALESCE(p.attribute, ''), COALESCE(h.held, ''),
+    COALESCE(h.again, 0)
 FROM device_actions a LEFT JOIN device_action_traits e ON e.action = a.action
     LEFT JOIN device_action_parts p ON p.action = a.action
+    LEFT JOIN device_holds h ON h.action = a.action
 WHERE a.action = :action AND a.number = :number
 
 -- name: put_traits

@@ -19,11 +19,13 @@ FROM json_to_recordset(:rows::json) AS r (place BIGINT, environment TEXT, device
 -- name: action
 SELECT r.place, a.action, a.number, a.deployment, a.wave, a.kind, a.firmware, a.version, a.state,
     a.cancelling, a.progress, a.reason, a.deadline_ms, COALESCE(e.consent, ''),
-    COALESCE(e.strength, ''), COALESCE(p.attribute, '')
+    COALESCE(e.strength, ''), COALESCE(p.attribute, ''), COALESCE(h.held, ''),
+    COALESCE(h.again, 0)
 FROM json_to_recordset(:rows::json) AS r (place BIGINT, action BIGINT, number BIGINT)
     JOIN device_actions a ON a.action = r.action AND a.number = r.number
     LEFT JOIN device_action_traits e ON e.action = a.action
     LEFT JOIN device_action_parts p ON p.action = a.action
+    LEFT JOIN device_holds h ON h.action = a.action
 
 -- name: update_device
 UPDATE devices AS d SET attributes = r.attributes, attributes_ms = r.attributes_ms,
