@@ -35,8 +35,10 @@ from surefoot.secrets.embedded import SecretMetadata
 from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
+from surefoot.store.device_blast import Blast, BlastAsk
 from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_inventory import DeviceFilter, DevicePage, Keep
+from surefoot.store.device_rollouts import Rollout
 from surefoot.store.device_shown import Shown
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.supply.commit import Commit
@@ -77,6 +79,9 @@ class Fleet(Protocol):
 
     def firmware(self, digest: str) -> Firmware | None:
         """An image that some rollout assigned."""
+
+    def states(self, environment: str, deployment: int) -> Mapping[str, Mapping[str, int]]:
+        """A rollout's devices by wave and state, now."""
 
     def timeline(self, environment: str, device: str, limit: int, before: int) -> Sequence[bytes]:
         """A device's reports below a number, newest first."""
@@ -162,6 +167,8 @@ class App:
     identities: Identities
     codes: EnrolmentCodes
     certificates: DeviceCertificates
+    blast: Callable[[BlastAsk], Blast]
+    rollouts: Callable[[str, int], Sequence[Rollout]]
     builder: Building
     jobs: Jobs
     log_key: str

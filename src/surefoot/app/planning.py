@@ -134,18 +134,34 @@ def _aims(
     desired = desired_of(app, definition, ground.environment, manifest, settings)
     if ask.purpose in ("rebuild", "clone"):
         return desired, _restoring(app, ask, ground, manifest)
-    previous = app.manifest(ground.previous) if ground.previous else None
-    if policy.fleet:
-        ask_fleet = FleetAsk(
-            purpose=ask.purpose,
-            release=ground.release,
-            number=ground.number,
-            previous=previous,
-            earlier=[app.manifest(release) for release in ground.earlier],
-        )
-        fleet = fleet_of(manifest, ask_fleet, policy, ground.environment)
-        desired |= {"fleet": fleet} if fleet else {}
+    fleet = _fleet(app, ask, ground, manifest, policy)
+    desired |= {"fleet": fleet} if fleet else {}
     return desired, ()
+
+
+def fleet_for(app: App, environment: str, release: str) -> Plain:
+    """What a deployment of the release would ask of the fleet; nothing where it asks nothing."""
+    ask = Ask(environment=environment, release=release)
+    ground = app.read(lambda w: _ground(w, ask))
+    policy = app.read(
+        lambda w: w.definition.governance.policy(environment, ground.environment.source)
+    )
+    return _fleet(app, ask, ground, app.manifest(ground.release), policy)
+
+
+def _fleet(
+    app: App, ask: Ask, ground: _Ground, manifest: Manifest, policy: EnvironmentPolicy
+) -> Plain:
+    if not policy.fleet:
+        return {}
+    ask_fleet = FleetAsk(
+        purpose=ask.purpose,
+        release=ground.release,
+        number=ground.number,
+        previous=app.manifest(ground.previous) if ground.previous else None,
+        earlier=[app.manifest(release) for release in ground.earlier],
+    )
+    return fleet_of(manifest, ask_fleet, policy, ground.environment)
 
 
 def _ground(world: World, ask: Ask) -> _Ground:

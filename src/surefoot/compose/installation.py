@@ -29,6 +29,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     people,
     proof,
     releases,
+    rollouts,
     root,
     steering,
     upkeep,
@@ -76,10 +77,12 @@ from surefoot.secrets.text import SecretText
 from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import DeviceBatches
+from surefoot.store.device_blast import blast
 from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
 from surefoot.store.device_pacing import DevicePacing
+from surefoot.store.device_rollouts import DeviceRollouts, Rollout
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
@@ -209,6 +212,8 @@ class Installation:
             identities=self.identities,
             codes=self.codes,
             certificates=self.certificates,
+            blast=partial(blast, self.database),
+            rollouts=self.rollouts,
             builder=Releasing(
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates()
             ),
@@ -232,6 +237,10 @@ class Installation:
     def targets(self, environment: str) -> Mapping[str, Target]:
         """The targets of an environment, by name, as the rules in force declare them."""
         return self.targeting.of(environment)
+
+    def rollouts(self, environment: str, limit: int) -> list[Rollout]:
+        """An environment's newest rollouts."""
+        return DeviceRollouts(self.database, environment, self.clock.now_ms).newest(limit)
 
     def address(self, environment: str, database: str) -> str:
         """Where an environment's service finds its database."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from surefoot.doors.cli import show, views, views_deployment, views_finding, views_fleet, views_map
+from surefoot.doors.cli import (
+    show,
+    views,
+    views_deployment,
+    views_finding,
+    views_fleet,
+    views_map,
+    views_rollout,
+)
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.tree import Command
 
 _VIEWS = views.VIEWS | views_deployment.VIEWS | views_map.VIEWS | views_finding.VIEWS
 _VIEWS |= views_fleet.VIEWS
+_VIEWS |= views_rollout.VIEWS
 _PUBLIC = ("installation show", "journal checkpoint")
 
 

@@ -9,6 +9,7 @@ from surefoot.doors.cli.commands_environment import ENVIRONMENTS
 from surefoot.doors.cli.commands_finding import FINDINGS
 from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
+from surefoot.doors.cli.commands_rollout import ROLLOUTS
 from surefoot.doors.cli.commands_trust import TRUST
 from surefoot.doors.cli.commands_witness import WITNESS
 
@@ -20,6 +21,7 @@ NOUNS = {
     "release": "signed releases",
     "job": "long work in progress",
     "deployment": "plans, approvals and deployments",
+    "rollout": "how a release goes through the devices",
     "environment": "what runs where, then and now",
     "drift": "differences between record and reality",
     "freeze": "times without deployments",
@@ -42,7 +44,7 @@ NOUNS = {
 }
 
 COMMANDS = (
-    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS),
+    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ROLLOUTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS),
     *(*TRUST, *HERE, *WITNESS),
     *AUDITOR,
 )

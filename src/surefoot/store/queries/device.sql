@@ -174,6 +174,13 @@ SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.a
 FROM devices d LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0
 
+-- name: assignable_seen
+SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.attributes,
+    COALESCE(t.standing, ''), COALESCE(t.profile, ''), COALESCE(s.seen_ms, 0)
+FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+    LEFT JOIN device_seen s ON s.number = d.number
+WHERE d.environment = :environment AND d.removed = 0
+
 -- name: candidates
 SELECT d.number, d.device, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
     d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
