@@ -90,7 +90,7 @@ def test_every_question_takes_a_time_or_says_why_not() -> None:
             "journal wait",
         ),
         *("journal prove-entry", "journal words"),
-        *("device codes", "device issuers", "release never", "rollout list", "rollout show"),
+        *("device issuers", "release never", "rollout list", "rollout show"),
     }
     assert [o.name for o in OPERATIONS.values() if o.timeless and not o.question] == []
 
