@@ -30,7 +30,8 @@ def show_device(options: argparse.Namespace) -> None:
         _written(options, options.prove)
         return
     sent = {"name": options.name, "id": options.id}
-    sent |= {n: getattr(options, n) for n in ("before", "limit", "at") if getattr(options, n)}
+    asked = {n: getattr(options, n, None) for n in ("before", "limit", "at")}
+    sent |= {n: value for n, value in asked.items() if value}
     asking.emit(options, client_for(options).ask("GET", options.command.path, sent))
 
 
@@ -66,7 +67,8 @@ def verify(options: argparse.Namespace) -> None:
 
 def _written(options: argparse.Namespace, file: str) -> None:
     sent = {"name": options.name, "id": options.id}
-    sent |= {n: getattr(options, n) for n in ("before", "limit", "at") if getattr(options, n)}
+    asked = {n: getattr(options, n, None) for n in ("before", "limit", "at")}
+    sent |= {n: value for n, value in asked.items() if value}
     answer = client_for(options).ask("GET", _PROOF, sent)
     content = str(answer["bundle"]).encode()
     found = _proved(file, content, None)
