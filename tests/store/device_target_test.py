@@ -76,7 +76,8 @@ def test_a_list_alone_is_for_those_alone() -> None:
     assert found == ["a"]
 
 
-def test_a_wrong_query_is_refused() -> None:
+@pytest.mark.parametrize("query", ["name==", "tag!=lab"])
+def test_a_wrong_query_is_refused(query: str) -> None:
     with pytest.raises(Refused) as caught:
-        Targeted(Targeting(query="name=="))
+        Targeted(Targeting(query=query))
     assert caught.value.code == "device.query.input"

@@ -317,8 +317,11 @@ def _query(e: Environment) -> Iterator[Complaint]:
     except Refused as refused:
         yield path, f"{refused.expected} ({refused.subject})", refused.found, refused.remedy
         return
-    if "lastseen" in found:
-        yield path, "fields that do not change by time alone", "lastseen", ""
+    others = {
+        "tag": "devices have no tags yet",
+        "lastseen": "fields that do not change by time alone",
+    }
+    yield from ((path, others[field], field, "") for field in sorted(found & others.keys()))
 
 
 def _pace(e: Environment) -> Iterator[Complaint]:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
+from surefoot.core.errors import Refused
 from surefoot.core.fiql import fields_of, parse
 from surefoot.core.fiql_match import DeviceView, matcher
 from surefoot.store.device_known import Candidate
@@ -33,6 +34,14 @@ class Targeted:
         expression = parse(targeting.query) if targeting.query else None
         self._match = matcher(expression, now_ms) if expression is not None else None
         fields = fields_of(expression) if expression is not None else frozenset()
+        if "tag" in fields:  # nothing gives devices tags yet: `tag!=x` would mean them all
+            raise Refused(
+                "device.query.input",
+                "query",
+                expected="a field that devices have; they have no tags yet",
+                found="tag",
+                remedy="ask for an attribute, like attribute.site==lab",
+            )
         self._attributes = "attribute" in fields
         self.wants_seen = "lastseen" in fields
 
