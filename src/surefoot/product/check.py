@@ -310,18 +310,15 @@ def _waves(e: Environment) -> Iterator[Complaint]:
 def _query(e: Environment) -> Iterator[Complaint]:
     """A query that would find other devices by time alone is none that approvals could bind to."""
     path = ("devices", "query")
-    if e.devices is None or e.devices.query is None:
-        return
     try:
-        found = fields_of(parse(e.devices.query))
+        found = fields_of(parse(e.devices.query)) if e.devices and e.devices.query else frozenset()
     except Refused as refused:
         yield path, f"{refused.expected} ({refused.subject})", refused.found, refused.remedy
         return
-    others = {
-        "tag": "devices have no tags yet",
-        "lastseen": "fields that do not change by time alone",
-    }
-    yield from ((path, others[field], field, "") for field in sorted(found & others.keys()))
+    if "tag" in found:
+        yield path, "an attribute; devices have no tags yet", "tag", ""
+    if "lastseen" in found:
+        yield path, "fields that do not change by time alone", "lastseen", ""
 
 
 def _pace(e: Environment) -> Iterator[Complaint]:
