@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from surefoot.core.device import Expired, Feedback, Opened
 from surefoot.store import device_inventory
+from surefoot.store.database import statement
 from surefoot.store.device import AttributesPut, Incoming
 from surefoot.store.device_inventory import DeviceFilter, DeviceInventory
 from surefoot.store.device_rollouts import Wave
 from surefoot.store.postgres import PostgresDatabase
+from surefoot.store.sqlite import FILE_NAME
 from surefoot.testing.device_door import DeviceHouse
 
 ENV = "production"
@@ -64,6 +68,7 @@ def _names(house: DeviceHouse, **asked: object) -> list[str]:
 def test_each_filter_finds_its_devices(house: DeviceHouse) -> None:
     assert _names(house) == sorted(NAMES)
     assert _names(house, text="lamp-1") == [f"lamp-{n}" for n in range(10, 20)]
+    assert _names(house, text="l\u00e4mp") == _names(house, text="lamp\x00") == []
     assert _names(house, hardware="board-2", text="pump-0") == [f"pump-0{n}" for n in range(10)]
     assert _names(house, runs="1.1.0") == ["lamp-03"]
     assert len(_names(house, runs="")) == len(NAMES) - 1
@@ -105,7 +110,6 @@ def test_a_question_that_fits_few_looks_at_a_bounded_part_and_says_where_to_go_o
     house: DeviceHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_inventory, "SCAN_MAX", 30)
-    monkeypatch.setattr(device_inventory, "_FIRST_SCAN", 10)
     inventory = DeviceInventory(house.database)
     rare = DeviceFilter()
     first = inventory.page(ENV, rare, limit=5, keep=lambda d: d.device == "pump-19")
@@ -114,3 +118,23 @@ def test_a_question_that_fits_few_looks_at_a_bounded_part_and_says_where_to_go_o
         ENV, rare, after=first.next, limit=5, keep=lambda d: d.device == "pump-19"
     )
     assert [d.device for d in second.devices] == ["pump-19"]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("name", "devices_by_name"),
+        ("hardware", "devices_by_hardware"),
+        ("runs", "devices_by_version"),
+        ("state", "device_actions_by_state"),
+        ("standing", "device_traits_by_standing"),
+    ],
+)
+def test_each_question_goes_along_its_own_index(tmp_path: Path, name: str, index: str) -> None:
+    house = DeviceHouse(tmp_path)
+    words = device_inventory._words(ENV, DeviceFilter(), "", 10)
+    sql = statement(f"device_inventory.by_{name}_reach", "sqlite")
+    with closing(sqlite3.connect(tmp_path / "db" / FILE_NAME)) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", words)]
+    assert index in next(line for line in plan if line.startswith("SEARCH")), plan
+    house.database.close()

@@ -14,9 +14,8 @@ import msgspec
 from surefoot.store.database import Database, Session, Value
 from surefoot.store.device import DeviceSummary, summary_of
 
-SCAN_MAX = 20_000
+SCAN_MAX = 5_000
 PAGE_MAX = 1_000
-_FIRST_SCAN = 1_000
 _BEYOND = "\U0010ffff"
 
 Keep = Callable[[DeviceSummary], bool]
@@ -76,8 +75,11 @@ class DeviceInventory:
         """Up to `limit` devices after a name that are as wanted, and that `keep` keeps."""
         limit = min(limit, PAGE_MAX)
         found: list[DeviceSummary] = []
+        if not (wanted.text.isascii() and wanted.text.isprintable()):
+            return DevicePage(devices=(), next="", looked_at=0)  # no name is so
+        after = max(after, _before(wanted.text))
         statement, reach = wanted.statements()
-        looked, scan, more = 0, max(_FIRST_SCAN, limit + 1), True
+        looked, scan, more = 0, limit + 1, True
         with self._database.read() as session:
             while more and len(found) <= limit and looked < SCAN_MAX:
                 most = scan if keep else limit + 1 - len(found)
@@ -87,7 +89,7 @@ class DeviceInventory:
                 found += [each for each in fresh if keep is None or keep(each)]
                 count, last = _reach(session, reach, words)
                 looked, after, more = looked + count, last, count == scan
-                scan = min(scan * 4, SCAN_MAX - looked)
+                scan = min(scan * 8, SCAN_MAX - looked)
         if len(found) > limit:
             after = found[limit - 1].device
         elif not more:
@@ -107,11 +109,15 @@ class DeviceInventory:
         return int(row[0]) if row else 0
 
 
+def _before(text: str) -> str:
+    """What comes right before every name that begins with this printable ASCII text."""
+    return text[:-1] + chr(ord(text[-1]) - 1) + _BEYOND if text else ""
+
+
 def _words(environment: str, wanted: DeviceFilter, after: str, scan: int) -> dict[str, Value]:
     asked: dict[str, Value] = {
         "environment": environment,
         "after": after,
-        "first": wanted.text,
         "beyond": wanted.text + _BEYOND,
         "scan": scan,
         "state": wanted.state or "",

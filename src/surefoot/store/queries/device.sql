@@ -297,5 +297,6 @@ INSERT INTO device_gateways (environment, token_hash) VALUES (:environment, :tok
 DELETE FROM device_gateways WHERE environment = :environment
 
 -- name: waiting
-SELECT COUNT(*) FROM devices d JOIN device_traits t ON t.number = d.number
-WHERE d.environment = :environment AND d.removed = 0 AND t.standing = 'pending'
+SELECT COUNT(*) FROM device_traits t CROSS JOIN devices d
+WHERE d.number = t.number AND d.environment = :environment AND d.removed = 0
+    AND t.standing = 'pending' AND t.standing <> ''

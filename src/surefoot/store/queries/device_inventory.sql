@@ -1,10 +1,11 @@
 -- Devices as pages and lists show them. `scanned` takes at most :scan devices from one index, by
 -- name; the rest of the question is asked of those alone. Its twin `..._reach` says how far it got.
+-- Ranges of whole index rows, and CROSS JOIN, keep SQLite on that index without statistics.
 
 -- name: by_name
 WITH scanned AS (
     SELECT number, device, action FROM devices
-    WHERE environment = :environment AND removed = 0 AND device > :after AND device >= :first
+    WHERE environment = :environment AND removed = 0 AND device > :after
         AND device < :beyond
     ORDER BY device LIMIT :scan
 )
@@ -29,7 +30,7 @@ ORDER BY c.device LIMIT :limit
 -- name: by_name_reach
 SELECT COUNT(*), MAX(device) FROM (
     SELECT number, device, action FROM devices
-    WHERE environment = :environment AND removed = 0 AND device > :after AND device >= :first
+    WHERE environment = :environment AND removed = 0 AND device > :after
         AND device < :beyond
     ORDER BY device LIMIT :scan
 ) scanned
@@ -37,9 +38,9 @@ SELECT COUNT(*), MAX(device) FROM (
 -- name: by_runs
 WITH scanned AS (
     SELECT number, device, action FROM devices
-    WHERE environment = :environment AND runs = :runs AND removed = 0 AND device > :after
-        AND device >= :first AND device < :beyond
-    ORDER BY device LIMIT :scan
+    WHERE (environment, runs, device) > (:environment, :runs, :after)
+        AND (environment, runs, device) < (:environment, :runs, :beyond) AND removed = 0
+    ORDER BY environment, runs, device LIMIT :scan
 )
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
     COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
@@ -62,17 +63,17 @@ ORDER BY c.device LIMIT :limit
 -- name: by_runs_reach
 SELECT COUNT(*), MAX(device) FROM (
     SELECT number, device, action FROM devices
-    WHERE environment = :environment AND runs = :runs AND removed = 0 AND device > :after
-        AND device >= :first AND device < :beyond
-    ORDER BY device LIMIT :scan
+    WHERE (environment, runs, device) > (:environment, :runs, :after)
+        AND (environment, runs, device) < (:environment, :runs, :beyond) AND removed = 0
+    ORDER BY environment, runs, device LIMIT :scan
 ) scanned
 
 -- name: by_hardware
 WITH scanned AS (
     SELECT number, device, action FROM devices
-    WHERE environment = :environment AND hardware = :hardware AND removed = 0 AND device > :after
-        AND device >= :first AND device < :beyond
-    ORDER BY device LIMIT :scan
+    WHERE (environment, hardware, device) > (:environment, :hardware, :after)
+        AND (environment, hardware, device) < (:environment, :hardware, :beyond) AND removed = 0
+    ORDER BY environment, hardware, device LIMIT :scan
 )
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
     COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
@@ -95,16 +96,16 @@ ORDER BY c.device LIMIT :limit
 -- name: by_hardware_reach
 SELECT COUNT(*), MAX(device) FROM (
     SELECT number, device, action FROM devices
-    WHERE environment = :environment AND hardware = :hardware AND removed = 0 AND device > :after
-        AND device >= :first AND device < :beyond
-    ORDER BY device LIMIT :scan
+    WHERE (environment, hardware, device) > (:environment, :hardware, :after)
+        AND (environment, hardware, device) < (:environment, :hardware, :beyond) AND removed = 0
+    ORDER BY environment, hardware, device LIMIT :scan
 ) scanned
 
 -- name: by_state
 WITH scanned AS (
     SELECT x.number, x.device, x.action FROM device_actions x
     WHERE x.environment = :environment AND x.deployment = :deployment AND x.state = :state
-        AND x.device > :after AND x.device >= :first AND x.device < :beyond
+        AND x.device > :after AND x.device < :beyond
         AND NOT EXISTS (SELECT 1 FROM device_actions y
             WHERE y.number = x.number AND y.action > x.action AND y.deployment = x.deployment)
     ORDER BY x.device LIMIT :scan
@@ -131,7 +132,7 @@ ORDER BY c.device LIMIT :limit
 SELECT COUNT(*), MAX(device) FROM (
     SELECT x.number, x.device, x.action FROM device_actions x
     WHERE x.environment = :environment AND x.deployment = :deployment AND x.state = :state
-        AND x.device > :after AND x.device >= :first AND x.device < :beyond
+        AND x.device > :after AND x.device < :beyond
         AND NOT EXISTS (SELECT 1 FROM device_actions y
             WHERE y.number = x.number AND y.action > x.action AND y.deployment = x.deployment)
     ORDER BY x.device LIMIT :scan
@@ -140,9 +141,11 @@ SELECT COUNT(*), MAX(device) FROM (
 -- name: by_standing
 WITH scanned AS (
     SELECT d.number, d.device, d.action
-    FROM device_traits t JOIN devices d ON d.number = t.number
-    WHERE t.standing = :standing AND t.standing <> '' AND d.environment = :environment
-        AND d.removed = 0 AND d.device > :after AND d.device >= :first AND d.device < :beyond
+    FROM device_traits t CROSS JOIN devices d
+    WHERE d.number = t.number AND t.standing = :standing AND t.standing <> ''
+        AND d.environment = :environment
+        AND d.removed = 0
+        AND d.device > :after AND d.device < :beyond
     ORDER BY d.device LIMIT :scan
 )
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
@@ -166,8 +169,10 @@ ORDER BY c.device LIMIT :limit
 -- name: by_standing_reach
 SELECT COUNT(*), MAX(device) FROM (
     SELECT d.number, d.device, d.action
-    FROM device_traits t JOIN devices d ON d.number = t.number
-    WHERE t.standing = :standing AND t.standing <> '' AND d.environment = :environment
-        AND d.removed = 0 AND d.device > :after AND d.device >= :first AND d.device < :beyond
+    FROM device_traits t CROSS JOIN devices d
+    WHERE d.number = t.number AND t.standing = :standing AND t.standing <> ''
+        AND d.environment = :environment
+        AND d.removed = 0
+        AND d.device > :after AND d.device < :beyond
     ORDER BY d.device LIMIT :scan
 ) scanned
