@@ -199,6 +199,7 @@ FROM device_actions a JOIN devices d ON d.number = a.number
 WHERE a.environment = :environment AND d.removed = 0
     AND a.state NOT IN ('assigned', 'verified', 'returned')
     AND (a.state IN ('offered', 'downloading', 'installing', 'reported')
+        OR (a.state = 'assigned' AND a.progress > 0)
         OR (a.state IN ('failed', 'timed_out', 'unknown') AND a.progress > 0
             AND (d.runs = '' OR (p.attribute <> '' AND a.changed_ms >= d.attributes_ms))))
 
