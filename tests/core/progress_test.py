@@ -413,3 +413,44 @@ def test_a_rollout_waits_for_its_start_and_begins_no_wave_after_its_end() -> Non
     walk = Walk(paced(end_ms=start))
     assert walk.go() == ["0-wave", "-0-wave", "returned"]
     assert "end was reached" in walk.history.world.deployments[1].cause
+
+
+BY_A_PERSON = f.DeploymentStopped(deployment=1, environment=ENV, person="ann")
+
+
+def test_a_person_stops_it_between_two_steps_and_it_turns_round() -> None:
+    walk = Walk()
+    found = walk.next()
+    walk.finish_step(found, walk.claim(found))
+    walk.history.tell(BY_A_PERSON)
+    stopped = walk.next()
+    assert (stopped.what, stopped.status, stopped.cause) == ("judge", "failed", "stopped by ann")
+    walk.history.tell(*progress.judge_step(walk.plan, stopped, walk.history.now_ms))
+    assert walk.next().undo
+    assert walk.go()[-1] == "returned"
+
+
+def test_what_is_claimed_is_finished_before_it_stops() -> None:
+    walk = Walk()
+    found = walk.next()
+    walk.claim(found)
+    walk.history.tell(BY_A_PERSON)
+    again = walk.next()
+    assert (again.what, again.step, again.takeover) == ("act", found.step, True)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        f.DeploymentPaused(deployment=1, environment=ENV),
+        f.FreezeDeclared(environment=ENV, freeze="fair", from_ms=0, until_ms=2**50),
+    ],
+)
+def test_neither_a_pause_nor_a_freeze_holds_a_stop(held: f.Fact) -> None:
+    walk = Walk()
+    found = walk.next()
+    walk.finish_step(found, walk.claim(found))
+    walk.history.tell(held)
+    assert walk.next().what == "wait"
+    walk.history.tell(BY_A_PERSON)
+    assert walk.next().cause == "stopped by ann"

@@ -47,6 +47,17 @@ def cancel(app: App, request: Request, arguments: ActArguments) -> Plain:
     return _status(app, arguments.number)
 
 
+@operation("deployment stop", "POST", "/deployments/{number}/stop", ActArguments)
+def stop(app: App, request: Request, arguments: ActArguments) -> Plain:
+    """End a deployment that has begun: no further step, and back where it can go back."""
+    app.command(
+        request,
+        lambda w: deployments.stop(w, request.asker, arguments.number),
+        reason=arguments.reason,
+    )
+    return _status(app, arguments.number)
+
+
 @operation("deployment review", "POST", "/deployments/{number}/review", ActArguments)
 def review(app: App, request: Request, arguments: ActArguments) -> Plain:
     """The later review of a self-approved deployment."""

@@ -181,6 +181,13 @@ def _paused(world: World, fact: Any, asker: Asker, time_ms: int) -> None:
     deployments.pause(world, asker, fact.deployment, paused)
 
 
+@_checks(f.DeploymentStopped)
+def _stopped(world: World, fact: f.DeploymentStopped, asker: Asker, time_ms: int) -> None:
+    if asker.type != "person" or asker.id != fact.person:
+        raise _broken(fact, f"{fact.person} who says so", f"{asker.type} {asker.id}")
+    deployments.stop(world, asker, fact.deployment)
+
+
 @_checks(f.DeploymentVoided)
 def _voided(world: World, fact: f.DeploymentVoided, asker: Asker, time_ms: int) -> None:
     deployment = deployments.find(world, fact.deployment)

@@ -252,6 +252,29 @@ def pause(world: World, asker: policy.Asker, number: int, paused: bool) -> list[
     return [kind(deployment=number, environment=deployment.environment)]
 
 
+def stop(world: World, asker: policy.Asker, number: int) -> list[f.Fact]:
+    """End a deployment that has begun: no further step, and back where it can go back."""
+    deployment = find(world, number)
+    environment = world.environments[deployment.environment]
+    place = environment.source if _follows_source(world, environment) else environment.name
+    policy.require(world, asker, f"deploy.{place}")
+    if deployment.ended_ms:
+        raise _ended(deployment)
+    if not deployment.begun_ms:
+        raise Refused(
+            "deployment.waiting",
+            f"deployment {number}",
+            expected="one that has begun",
+            found=deployment.status,
+            remedy=f"give it up: surefoot deployment cancel {number}",
+        )
+    if deployment.stopping or deployment.returning:
+        return []
+    return [
+        f.DeploymentStopped(deployment=number, environment=deployment.environment, person=asker.id)
+    ]
+
+
 def _ended(deployment: Deployment) -> Refused:
     return Refused(
         "deployment.ended",
@@ -276,7 +299,7 @@ def cancel(world: World, asker: policy.Asker, number: int) -> list[f.Fact]:
             f"deployment {number}",
             expected="one that has not begun",
             found=deployment.status,
-            remedy="pause it, or roll it back when it has ended",
+            remedy=f"stop it: surefoot deployment stop {number}",
         )
     if deployment.ended_ms:
         return []

@@ -28,9 +28,8 @@ from surefoot.core.facts_delivery import (
 from surefoot.core.facts_delivery import (
     DeploymentResumed as DeploymentResumed,
 )
-from surefoot.core.facts_delivery import (
-    DeploymentVoided as DeploymentVoided,
-)
+from surefoot.core.facts_delivery import DeploymentStopped as DeploymentStopped
+from surefoot.core.facts_delivery import DeploymentVoided as DeploymentVoided
 from surefoot.core.facts_delivery import (
     DeviceBatchSealed as DeviceBatchSealed,
 )
@@ -355,6 +354,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
             StepFinished,
             DeploymentPaused,
             DeploymentResumed,
+            DeploymentStopped,
             DeploymentFinished,
             ReviewRecorded,
         ),

@@ -84,6 +84,14 @@ class DeploymentPaused(Fact, frozen=True, kw_only=True):
     environment: str
 
 
+class DeploymentStopped(Fact, frozen=True, kw_only=True):
+    """A person ended it on its way: no further step, and back where it can go back."""
+
+    deployment: int
+    environment: str
+    person: str
+
+
 class DeploymentResumed(Fact, frozen=True, kw_only=True):
     """Steps go on."""
 

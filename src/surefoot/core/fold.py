@@ -325,13 +325,15 @@ def _finished(world: w.World, fact: f.StepFinished, entry: w.Recorded) -> None:
 
 
 @_folds(f.DeploymentPaused)
-def _paused(world: w.World, fact: f.DeploymentPaused, entry: w.Recorded) -> None:
-    world.deployments[fact.deployment].paused = True
-
-
 @_folds(f.DeploymentResumed)
-def _resumed(world: w.World, fact: f.DeploymentResumed, entry: w.Recorded) -> None:
-    world.deployments[fact.deployment].paused = False
+def _paused(world: w.World, fact: Any, entry: w.Recorded) -> None:
+    world.deployments[fact.deployment].paused = isinstance(fact, f.DeploymentPaused)
+
+
+@_folds(f.DeploymentStopped)
+def _stopped(world: w.World, fact: f.DeploymentStopped, entry: w.Recorded) -> None:
+    deployment = world.deployments[fact.deployment]
+    deployment.stopping, deployment.paused = f"stopped by {fact.person}", False
 
 
 @_folds(f.DeploymentFinished)

@@ -62,7 +62,7 @@ def next_effect(world: World, plan: Plan, now_ms: int, judge: JudgeWave) -> Next
     if deployment.paused:
         return Next(what="wait", cause="paused")
     freeze = environments.frozen_by(world, plan.environment, now_ms)
-    if freeze and not deployment.returning:
+    if freeze and not (deployment.returning or deployment.stopping):
         return Next(what="wait", cause=freeze)
     if deployment.returning:
         return _next_undo(world, deployment, plan, judge)
@@ -76,6 +76,10 @@ def _next_step(
         step = deployment.steps[planned.step.id]
         if step.status == "done":
             continue
+        if deployment.stopping and step.status == "pending":
+            # What is claimed is finished first; here it turns round.
+            cause = deployment.stopping
+            return Next(what="judge", step=step.id, cause=cause, status="failed")
         if planned.step.action in _JUDGED:
             wave = judge(world, deployment, planned)
             soaks = soaking(deployment, plan, planned, now_ms)

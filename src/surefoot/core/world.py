@@ -165,6 +165,7 @@ class Deployment(State):
     cause: str = ""
     returning: bool = False
     paused: bool = False
+    stopping: str = ""
     reviewed_by: str = ""
     begun_ms: int = 0
     ended_ms: int = 0

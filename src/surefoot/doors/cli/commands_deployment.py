@@ -102,7 +102,8 @@ DEPLOYMENTS = (
         for verb, help in (
             ("pause", "start no further step"),
             ("resume", "go on"),
-            ("cancel", "end it; what began is undone where it can be"),
+            ("stop", "end one that has begun; devices and services go back where they can"),
+            ("cancel", "give one up that has not begun"),
             ("review", "review a deployment made in small-team mode"),
         )
     ),

@@ -77,6 +77,7 @@ FORMS: tuple[tuple[str, Page], ...] = (
     ("/deployments/{number:int}/approval", approval.post),
     ("/deployments/{number:int}/pause", steering.pause),
     ("/deployments/{number:int}/resume", steering.resume),
+    ("/deployments/{number:int}/stop", steering.stop),
 )
 
 

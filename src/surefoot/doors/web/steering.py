@@ -23,6 +23,11 @@ def resume(visit: Visit) -> Response:
     return _act(visit, "deployment resume")
 
 
+def stop(visit: Visit) -> Response:
+    """End it: no further step, and back where it can go back."""
+    return _act(visit, "deployment stop")
+
+
 def _act(visit: Visit, operation: str) -> Response:
     number, form = int(visit.incoming.path["number"]), visit.incoming.form
     try:
