@@ -12,6 +12,7 @@ import msgspec
 
 Silence = Literal["fail", "ignore"]
 OnStop = Literal["stay", "return"]
+Urgency = Literal["forced", "soft", "time-forced"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,6 +76,8 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     silent: Silence = "fail"
     silent_percent: int = 10
     on_stop: OnStop = "return"
+    urgency: Urgency = "forced"
+    force_after_seconds: int = 0
     pace: Pace = Pace()
 
 

@@ -57,13 +57,17 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """An action with its image, and the newest messages about it when asked for."""
+    """An action with its image, and the newest messages about it when asked for.
+
+    Not `forced`: the device may choose its time.
+    """
 
     action: int
     state: str
     firmware: Firmware
     messages: tuple[str, ...] = ()
     part: str = "bApp"
+    forced: bool = True
 
 
 class AutoConfirm(msgspec.Struct, frozen=True, kw_only=True):

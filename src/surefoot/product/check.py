@@ -328,11 +328,12 @@ def _pace(e: Environment) -> Iterator[Complaint]:
     counts, path = devices.counts, "devices"
     if any(a >= b for a, b in pairwise(counts)):
         yield (path, "counts"), "rising numbers", str(list(counts)), ""
-    kinds = (len(devices.waves) > 1, bool(counts), devices.exponential is not None)
-    if sum(kinds) > 1:
+    if (len(devices.waves) > 1) + bool(counts) + (devices.exponential is not None) > 1:
         yield (path, "waves"), "one of waves, counts and exponential", "more than one", ""
     if devices.start_ms and devices.end_ms and devices.start_ms >= devices.end_ms:
         yield (path, "end"), "an end after the start", "one that is not later", "swap them"
+    if (devices.type == "time-forced") != (devices.force_after_seconds is not None):
+        yield (path, "force_after_seconds"), "it with time-forced alone", devices.type, ""
 
 
 def _freezes(e: Environment) -> Iterator[Complaint]:

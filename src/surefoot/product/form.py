@@ -243,8 +243,9 @@ class Devices(
     many devices in all and one of the rest, and `exponential` one wave that grows with success.
     `error_count` failed devices stop a wave like a share of them. Devices that never asked before
     the deadline are silent: they fail, or up to `silent_percent` of a wave are not counted. A wave
-    that stops makes the devices return, or stay. What is not begun at `end` is withdrawn. Where a
-    device names no time zone that is known, `timezone` counts.
+    that stops makes the devices return, or stay. A `soft` update leaves the time to the device, a
+    `time-forced` one does until `force_after_seconds` after it was assigned. What is not
+    begun at `end` is withdrawn. Where a device names no time zone that is known, `timezone` counts.
     """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
@@ -266,6 +267,8 @@ class Devices(
     silent: Literal["fail", "ignore"] = "fail"
     silent_percent: Percent = 10
     on_stop: Literal["stay", "return"] = "return"
+    type: Literal["forced", "soft", "time-forced"] = "forced"
+    force_after_seconds: Seconds | None = None
     concurrency: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     rate_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     start_ms: Moment | None = None

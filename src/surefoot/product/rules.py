@@ -86,6 +86,8 @@ def _waves(devices: Devices) -> WavePolicy:
         silent=devices.silent,
         silent_percent=devices.silent_percent,
         on_stop=devices.on_stop,
+        urgency=devices.type,
+        force_after_seconds=devices.force_after_seconds or 0,
         pace=_pace(devices),
     )
 

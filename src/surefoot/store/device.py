@@ -20,6 +20,7 @@ from surefoot.store.database import Database, Row, Value
 from surefoot.store.device_ledger import DeviceLedger
 from surefoot.store.device_new import NewDevice as NewDevice
 from surefoot.store.device_new import checked_name, insert_devices
+from surefoot.store.device_retry import Terms
 from surefoot.store.device_rows import take_numbers
 from surefoot.store.device_shown import Shown, shown_versions
 
@@ -236,6 +237,9 @@ class DeviceRegistry:
             action=action,
             state=row[0],
             firmware=msgspec.json.decode(row[1], type=Firmware),
+            # What takes a rollout back is never left to the device.
+            forced=not row[3]
+            or msgspec.json.decode(row[3], type=Terms).binds(row[2], self._now_ms()),
             messages=tuple(line[0] for line in found),
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from surefoot.core.governance import Pace
+from surefoot.core.governance import Pace, Urgency
 from surefoot.core.offer import Firmware
 from surefoot.core.pace import NEVER_MS, retry_after
 from surefoot.store.database import Session, Value
@@ -21,11 +21,19 @@ _RUNNING = ("running", "complete")
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a rollout's plan says about its pace."""
+    """What a rollout's plan says about its pace, and how urgent its offers are."""
 
     pace: Pace = Pace()
     deadline_seconds: int = 86_400
     success_percent: int = 100
+    urgency: Urgency = "forced"
+    force_after_seconds: int = 0
+
+    def binds(self, assigned_ms: int, now_ms: int) -> bool:
+        """Whether the device must take at `now_ms` what it was assigned at `assigned_ms`."""
+        if self.urgency == "time-forced":
+            return now_ms >= assigned_ms + self.force_after_seconds * 1000
+        return self.urgency == "forced"
 
 
 def next_attempt(

@@ -14,7 +14,7 @@ import msgspec
 from surefoot.core.device import OPEN, PENDING, CancelAsked, Superseded
 from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Unknown, judge
 from surefoot.core.errors import Refused
-from surefoot.core.governance import Pace
+from surefoot.core.governance import Pace, Urgency
 from surefoot.core.offer import Firmware
 from surefoot.core.pace import NEVER_MS
 from surefoot.core.rollout import RETURN_WAVE, VIA
@@ -52,6 +52,8 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
     pace: Pace = Pace()
     success_percent: int = 100
+    urgency: Urgency = "forced"
+    force_after_seconds: int = 0
 
     @property
     def share(self) -> Share:
@@ -142,6 +144,8 @@ class DeviceRollouts:
                 pace=wave.pace,
                 deadline_seconds=wave.deadline_seconds,
                 success_percent=wave.success_percent,
+                urgency=wave.urgency,
+                force_after_seconds=wave.force_after_seconds,
             )
             key: dict[str, Value] = {
                 "environment": self._environment,

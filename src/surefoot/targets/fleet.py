@@ -206,6 +206,8 @@ def _wave(wanted: WaveArguments) -> Wave:
         count=wanted.count,
         pace=wanted.policy.pace,
         success_percent=wanted.policy.success_percent,
+        urgency=wanted.policy.urgency,
+        force_after_seconds=wanted.policy.force_after_seconds,
         release=wanted.release,
         firmware=wanted.firmware,
         deadline_seconds=wanted.policy.deadline_seconds,

@@ -83,6 +83,8 @@ class DeviceHouse:
             "allow_downgrade": wave.allow_downgrade,
             "pace": msgspec.to_builtins(wave.pace),
             "success_percent": wave.success_percent,
+            "urgency": wave.urgency,
+            "force_after_seconds": wave.force_after_seconds,
         }
         token = Claims(environment).token(step, f"{wave.deployment}/wave-{wave.wave}", fence)
         return self.fleet(environment).apply(step, token)

@@ -131,9 +131,10 @@ def offer_document(root: str, offer: Offer, key: str, *, messages: bool) -> dict
         "name": offer.firmware.name,
         "artifacts": [artifact(root, offer.action, offer.firmware)],
     }
+    handling = "forced" if offer.forced else "attempt"
     document: dict[str, object] = {
         "id": str(offer.action),
-        key: {"download": "forced", "update": "forced", "chunks": [chunk]},
+        key: {"download": handling, "update": handling, "chunks": [chunk]},
     }
     if messages:
         document["actionHistory"] = {

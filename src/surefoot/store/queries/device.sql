@@ -136,7 +136,9 @@ SELECT DISTINCT f.record FROM device_rollouts r JOIN device_firmware f ON f.dige
 WHERE r.environment = :environment AND r.version = :version
 
 -- name: offer
-SELECT a.state, f.record FROM device_actions a JOIN device_firmware f ON f.digest = a.firmware
+SELECT a.state, f.record, a.assigned_ms, CASE WHEN a.kind = 'update' THEN p.terms END
+FROM device_actions a JOIN device_firmware f ON f.digest = a.firmware
+    LEFT JOIN device_paces p ON p.environment = a.environment AND p.deployment = a.deployment
 WHERE a.action = :action AND a.number = :number
 
 -- name: messages

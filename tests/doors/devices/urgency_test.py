@@ -1,0 +1,111 @@
+"""How urgent an offer is, as a device reads it over a real socket: forced, soft, time-forced."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from surefoot.core.governance import Urgency
+from surefoot.core.interlock import encode_claimed
+from surefoot.core.target import Plain, Step
+from surefoot.store.device_rollouts import Return, Wave
+from surefoot.testing.claims import Claims
+from surefoot.testing.device_door import DeviceHouse, DoorServer
+from surefoot.testing.door_client import ENV, DoorClient, report
+
+RELEASE = "sha256:" + "1" * 64
+
+
+class Now:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.ms = 1_790_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def door(tmp_path: Path, now: Now) -> Iterator[DoorClient]:
+    house = DeviceHouse(tmp_path, now_ms=now)
+    house.enrol(ENV, "dev1")
+    with DoorServer(house.desk()) as server:
+        yield DoorClient(house, server)
+    house.database.close()
+
+
+def assign(door: DoorClient, urgency: Urgency, force_after_seconds: int = 0) -> int:
+    wave = Wave(
+        deployment=1,
+        wave=0,
+        percent=100,
+        release=RELEASE,
+        firmware=door.firmware,
+        deadline_seconds=7 * 86_400,
+        urgency=urgency,
+        force_after_seconds=force_after_seconds,
+    )
+    door.house.assign(ENV, wave)
+    return newest(door)
+
+
+def newest(door: DoorClient) -> int:
+    action = door.house.registry.page(ENV)[0].action
+    for _ in range(100):
+        if f"/deploymentBase/{action}?" in door.links().get("deploymentBase", ""):
+            return action
+        time.sleep(0.02)
+    raise AssertionError("the door never offered it")
+
+
+def handling(door: DoorClient, action: int) -> tuple[str, str]:
+    """What the device reads about its action: `download` and `update`."""
+    status, _, body = door.ask("GET", f"deploymentBase/{action}")
+    assert status == 200
+    found = json.loads(body)["deployment"]
+    return found["download"], found["update"]
+
+
+def test_a_soft_offer_leaves_the_time_to_the_device(door: DoorClient, now: Now) -> None:
+    action = assign(door, "soft")
+    assert handling(door, action) == ("attempt", "attempt")
+    now.ms += 6 * 86_400_000
+    assert handling(door, action) == ("attempt", "attempt")
+
+
+def test_what_is_not_said_is_forced(door: DoorClient) -> None:
+    assert handling(door, door.assign()) == ("forced", "forced")
+
+
+def test_a_time_forced_offer_is_forced_from_its_time_on(door: DoorClient, now: Now) -> None:
+    action = assign(door, "time-forced", 3_600)
+    tag = door.ask("GET", f"deploymentBase/{action}")[1]["etag"]
+    now.ms += 3_600_000 - 1
+    assert handling(door, action) == ("attempt", "attempt")
+    now.ms += 1
+    assert handling(door, action) == ("forced", "forced")
+    # A client that asks with its old tag hears of it too.
+    status, _, _ = door.ask("GET", f"deploymentBase/{action}", If_None_Match=tag)
+    assert status == 200
+
+
+def test_what_takes_a_soft_rollout_back_is_forced(door: DoorClient) -> None:
+    action = assign(door, "soft")
+    assert handling(door, action) == ("attempt", "attempt")
+    door.ask("POST", f"deploymentBase/{action}/feedback", report("closed", "failure"))
+    earlier = door.house.firmware(b"earlier image", "1.0.0")
+    back = Return(deployment=1, release=RELEASE, firmware=earlier, deadline_seconds=600)
+    arguments: Plain = {"deployment": 1, "previous": msgspec.to_builtins(back)}
+    step = Step(id="undo", target="fleet", action="return_devices", arguments=arguments)
+    token = Claims(ENV).token(step, "1/undo", 2)
+    door.rollouts.return_devices(back, token, encode_claimed(step, token))
+    assert handling(door, newest(door)) == ("forced", "forced")
