@@ -160,6 +160,7 @@ def history(home: AppHouse) -> Iterator[None]:
     enrolled = [{"id": each, "token": each} for each in ("one", "two")]
     home.call("device enrol", "ann", name="dev", devices=enrolled)
     told(home, "one", version="1")
+    home.call("device tag", "ann", name="dev", devices=["one", "two"], add=["pilot"])
     yield
     assert home.carry(home.call("environment backup", "ann", name="dev")["deployment"])
     home.call("environment clone", "ann", name="dev", to="dev-copy", data="none")
@@ -171,6 +172,7 @@ def history(home: AppHouse) -> Iterator[None]:
     home.commit(LAMP.replace("count: 2", "count: 3"))
     home.call("definition accept", "bob", commit="HEAD")
     told(home, "two", version="2")
+    home.call("device tag", "ann", name="dev", devices=["two"], add=["lab"], remove=["pilot"])
     home.enrol("eve")
     yield
     home.release("1.1.0")

@@ -76,8 +76,7 @@ def test_a_list_alone_is_for_those_alone() -> None:
     assert found == ["a"]
 
 
-@pytest.mark.parametrize("query", ["name==", "tag!=lab"])
-def test_a_wrong_query_is_refused(query: str) -> None:
+def test_a_wrong_query_is_refused() -> None:
     with pytest.raises(Refused) as caught:
-        Targeted(Targeting(query=query))
+        Targeted(Targeting(query="name=="))
     assert caught.value.code == "device.query.input"

@@ -1,7 +1,8 @@
 """What the journal holds of devices at a moment: who was enrolled, and the reports sealed by then.
 
-Keeps: answers come from the blobs that `DevicesEnrolled` and `DeviceBatchSealed` name, each read
-by its digest; what a device said after the last sealed batch was not recorded yet, and is not told.
+Keeps: answers come from the blobs that `DevicesEnrolled`, `DeviceTagsChanged` and
+`DeviceBatchSealed` name, each read by its digest; what a device said after the last sealed batch
+was not recorded yet, and is not told.
 Does not: look into the registry of devices, which knows only the present.
 """
 
@@ -15,6 +16,9 @@ import msgspec
 from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
+from surefoot.core.device_tags import changed
+from surefoot.core.facts import fact_of
+from surefoot.core.facts_enrolment import DeviceTagsChanged
 from surefoot.core.target import Plain
 from surefoot.trust.digest import Digest
 from surefoot.trust.entry import Entry
@@ -30,21 +34,39 @@ def enrolled(app: App, then: AsOf, environment: str) -> dict[str, tuple[str, int
     """Device to its hardware and the time it was admitted (UTC ms), by name."""
     found: dict[str, tuple[str, int]] = {}
     since_ms = 0
+    for entry in _entries(app, then, environment):
+        if entry.kind == "DevicesEnrolled":
+            for device, hardware, *_ in _decoded(app, str(entry.body["devices"])):
+                found.setdefault(device, (hardware, entry.time_ms))
+        elif entry.kind == "DeviceStandingSet":  # it had knocked
+            found.setdefault(str(entry.body["device"]), ("", entry.time_ms))
+        elif entry.kind == "EnvironmentDestroyed":
+            found, since_ms = {}, entry.time_ms
+    for device, hardware, time_ms in _by_code(app, then, environment, since_ms):
+        found[device] = (hardware, time_ms)
+    return dict(sorted(found.items()))
+
+
+def tags(app: App, then: AsOf, environment: str) -> dict[str, tuple[str, ...]]:
+    """The tags of each device that had some, by name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in _entries(app, then, environment):
+        if entry.kind == "DeviceTagsChanged":
+            change = fact_of(entry.kind, entry.body)
+            assert isinstance(change, DeviceTagsChanged)
+            for device in _decoded(app, change.devices):
+                found[device] = changed(found.get(device, ()), change.add, change.remove)
+        elif entry.kind == "EnvironmentDestroyed":
+            found = {}
+    return found
+
+
+def _entries(app: App, then: AsOf, environment: str) -> Iterator[Entry]:
     stream = f"env/{environment}"
     last = then.entry(stream)
     for first in range(0, last.n + 1 if last else 0, _PAGE):
         assert last is not None
-        for entry in app.log.stream_entries(stream, first, min(_PAGE, last.n + 1 - first)):
-            if entry.kind == "DevicesEnrolled":
-                for device, hardware, *_ in _decoded(app, str(entry.body["devices"])):
-                    found.setdefault(device, (hardware, entry.time_ms))
-            elif entry.kind == "DeviceStandingSet":  # it had knocked
-                found.setdefault(str(entry.body["device"]), ("", entry.time_ms))
-            elif entry.kind == "EnvironmentDestroyed":
-                found, since_ms = {}, entry.time_ms
-    for device, hardware, time_ms in _by_code(app, then, environment, since_ms):
-        found[device] = (hardware, time_ms)
-    return dict(sorted(found.items()))
+        yield from app.log.stream_entries(stream, first, min(_PAGE, last.n + 1 - first))
 
 
 def _by_code(
@@ -93,7 +115,11 @@ def list_then(app: App, then: AsOf, environment: str, after: str, limit: int) ->
             wanted.discard(device)
         if not wanted:
             break
-    return [_row(device, *page[device], newest.get(device, {})) for device in page]
+    had = tags(app, then, environment)
+    return [
+        _row((device, *page[device]), newest.get(device, {}), had.get(device, ()))
+        for device in page
+    ]
 
 
 def show_then(
@@ -116,10 +142,12 @@ def show_then(
             own.append(report)
         if len(own) == limit:
             break
-    return {"device": _row(device, *known, newest), "reports": [*own]}
+    had = tags(app, then, environment).get(device, ())
+    return {"device": _row((device, *known), newest, had), "reports": [*own]}
 
 
-def _row(device: str, hardware: str, enrolled_ms: int, report: Plain) -> Plain:
+def _row(known: tuple[str, str, int], report: Plain, had: tuple[str, ...]) -> Plain:
+    device, hardware, enrolled_ms = known
     # What a device says outside a rollout belongs to no action, and so has no state.
     said = {**report, "state": report.get("to", "") if report.get("action") else ""}
     told: Plain = {name: said.get(name, silent) for name, silent in _SILENT.items()}
@@ -129,6 +157,7 @@ def _row(device: str, hardware: str, enrolled_ms: int, report: Plain) -> Plain:
         "device": device,
         "hardware": hardware,
         **told,
+        "tags": [*had],
         "reported_at": shown(sealed),
         "enrolled_at": shown(enrolled_ms),
     }

@@ -40,6 +40,7 @@ from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_inventory import DeviceFilter, DevicePage, Keep
 from surefoot.store.device_rollouts import Rollout
 from surefoot.store.device_shown import Shown
+from surefoot.store.device_tags import DeviceTags
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.supply.commit import Commit
 from surefoot.trust.digest import Digest
@@ -167,6 +168,7 @@ class App:
     identities: Identities
     codes: EnrolmentCodes
     certificates: DeviceCertificates
+    tags: DeviceTags
     blast: Callable[[BlastAsk], Blast]
     rollouts: Callable[[str, int], Sequence[Rollout]]
     builder: Building

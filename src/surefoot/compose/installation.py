@@ -19,6 +19,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     device_enrolment,
     device_identity,
     device_list,
+    device_tags,
     devices,
     environment_map,
     environments,
@@ -83,6 +84,7 @@ from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
 from surefoot.store.device_pacing import DevicePacing
 from surefoot.store.device_rollouts import DeviceRollouts, Rollout
+from surefoot.store.device_tags import DeviceTags
 from surefoot.store.enrolment_codes import EnrolmentCodes
 from surefoot.store.lease import Leases
 from surefoot.store.secret import SecretRows
@@ -212,6 +214,7 @@ class Installation:
             identities=self.identities,
             codes=self.codes,
             certificates=self.certificates,
+            tags=DeviceTags(self.database),
             blast=partial(blast, self.database),
             rollouts=self.rollouts,
             builder=Releasing(

@@ -1,8 +1,9 @@
-"""Facts of how devices come to speak: one-time codes, certificates and who may issue them."""
+"""Facts of how devices come to speak: one-time codes, certificates, who issues those; and tags."""
 
 from __future__ import annotations
 
 from surefoot.core.fact import Fact
+from surefoot.trust.digest import Digest
 
 
 class EnrolmentCodesMade(Fact, frozen=True, kw_only=True):
@@ -44,4 +45,17 @@ class DeviceAuthoritiesSet(Fact, frozen=True, kw_only=True):
     required: bool = False
 
 
-KINDS = (EnrolmentCodesMade, EnrolmentCodesWithdrawn, DeviceCertificateSet, DeviceAuthoritiesSet)
+class DeviceTagsChanged(Fact, frozen=True, kw_only=True):
+    """Tags were added to devices and others removed; the list of names is a blob."""
+
+    environment: str
+    count: int
+    devices: Digest
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+KINDS = (
+    *(EnrolmentCodesMade, EnrolmentCodesWithdrawn, DeviceCertificateSet, DeviceAuthoritiesSet),
+    DeviceTagsChanged,
+)

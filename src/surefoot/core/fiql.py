@@ -293,5 +293,5 @@ def _refused(at: int, expected: str, found: str) -> Refused:
         f"query, character {at + 1}",
         expected=expected,
         found=found,
-        remedy='write for example: attribute.region==eu* and version=lt=1.10 and hardware!="rev-a"',
+        remedy='write for example: attribute.region==eu* and version=lt=1.10 and tag!="lab"',
     )

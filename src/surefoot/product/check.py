@@ -315,8 +315,6 @@ def _query(e: Environment) -> Iterator[Complaint]:
     except Refused as refused:
         yield path, f"{refused.expected} ({refused.subject})", refused.found, refused.remedy
         return
-    if "tag" in found:
-        yield path, "an attribute; devices have no tags yet", "tag", ""
     if "lastseen" in found:
         yield path, "fields that do not change by time alone", "lastseen", ""
 

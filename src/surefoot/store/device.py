@@ -117,6 +117,7 @@ class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
     firmware: str
     auto_confirm: bool
     withheld: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class DeviceRegistry:
@@ -330,7 +331,7 @@ def _desk_row(row: Row) -> DeskRow:
 
 def summary_of(row: Row) -> DeviceSummary:
     """A row of `page` or of the inventory."""
-    values = (*row[:-1], bool(row[-1]))
+    values = (*row[:-2], bool(row[-2]), "", tuple(row[-1].split()))
     return DeviceSummary(*values)
 
 

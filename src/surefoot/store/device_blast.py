@@ -59,6 +59,7 @@ def blast(database: Database, ask: BlastAsk) -> Blast:
     found = Blast(heard=Heard(now_ms=ask.now_ms))
     names = _First(ask.limit, ask.after)
     with database.read() as session:
+        targeted.read_tags(session, ask.environment)
         judgements = Judgements(ask.demand, begun(session, ask.environment))
         for device, seen_ms in _devices(session, ask.environment):
             found.registered += 1

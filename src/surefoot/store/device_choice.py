@@ -60,6 +60,7 @@ def choose(session: Session, environment: str, share: Share, demand: Demand) -> 
     that the rollout is not for are not counted.
     """
     targeted = Targeted(share.targeting)
+    targeted.read_tags(session, environment)
     given = session.each("device.given", environment=environment, deployment=share.deployment)
     there = {number for (number,) in given}
     judgement = Judgements(demand, begun(session, environment))

@@ -146,6 +146,12 @@ CREATE TABLE IF NOT EXISTS device_traits (
 CREATE INDEX IF NOT EXISTS device_traits_by_standing ON device_traits (standing)
     WHERE standing <> '';
 
+-- What people call a device: sorted, a space between two.
+CREATE TABLE IF NOT EXISTS device_tags (
+    number  INTEGER PRIMARY KEY,
+    tags    TEXT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS device_action_traits (
     action    INTEGER PRIMARY KEY,
     consent   TEXT NOT NULL,

@@ -1,18 +1,19 @@
 """Which of an environment's devices a rollout is for: a query, a list of names, or both together.
 
-Keeps: without a query and a list it is for all; attributes are read only where the query asks for
-them, and equal ones once. Does not: judge whether a device can take the release.
+Keeps: without a query and a list it is for all; attributes and tags are read only where the query
+asks for them, and equal ones once. Does not: judge whether a device can take the release.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from sys import intern
 
 import msgspec
 
-from surefoot.core.errors import Refused
 from surefoot.core.fiql import fields_of, parse
 from surefoot.core.fiql_match import DeviceView, matcher
+from surefoot.store.database import Session
 from surefoot.store.device_known import Candidate
 
 _KEPT = 4_096
@@ -34,16 +35,17 @@ class Targeted:
         expression = parse(targeting.query) if targeting.query else None
         self._match = matcher(expression, now_ms) if expression is not None else None
         fields = fields_of(expression) if expression is not None else frozenset()
-        if "tag" in fields:  # nothing gives devices tags yet: `tag!=x` would mean them all
-            raise Refused(
-                "device.query.input",
-                "query",
-                expected="a field that devices have; they have no tags yet",
-                found="tag",
-                remedy="ask for an attribute, like attribute.site==lab",
-            )
+        self._wants_tags = "tag" in fields
+        self._tags: dict[int, str] = {}
         self._attributes = "attribute" in fields
         self.wants_seen = "lastseen" in fields
+
+    def read_tags(self, session: Session, environment: str) -> None:
+        """Before the first device: read what the query asks for beside the devices' rows."""
+        if self._wants_tags:
+            rows = session.each("device.all_tags", environment=environment)
+            # Devices share their tags: each text is kept once.
+            self._tags = {number: intern(tags) for number, tags in rows}
 
     def has(self, device: Candidate, seen_ms: int = 0) -> bool:
         """Whether the rollout is for this device."""
@@ -59,8 +61,14 @@ class Targeted:
             standing=device.standing,
             client=device.profile,
             seen_ms=seen_ms,
+            tags=_split(self._tags.get(device.number, "")) if self._wants_tags else (),
             attributes=_attributes(device.attributes) if self._attributes else {},
         )
+
+
+@lru_cache(_KEPT)
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 @lru_cache(_KEPT)

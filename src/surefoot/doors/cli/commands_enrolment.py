@@ -1,4 +1,4 @@
-"""Commands on how devices come to speak: one-time codes and client certificates."""
+"""Commands on how devices come to speak, and on what they are called: codes, certificates, tags."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ ENROLMENT = (
         "device_certificate:set_issuers",
         "PUT",
         "/environments/{name}/device-issuers",
+    ),
+    Command(
+        "device tag",
+        "add tags to devices, and remove others",
+        (
+            _NAME,
+            Word("devices", "the devices' identifiers", many=True, optional=True),
+            Word("--query", "all that this query finds, in place of names"),
+            Word("--add", "tags to add, like lab,pilot", shown_as="TAGS"),
+            Word("--remove", "tags to remove", shown_as="TAGS"),
+        ),
+        "device:tag",
+        "POST",
+        "/environments/{name}/device-tags",
     ),
     question(
         "device issuers",

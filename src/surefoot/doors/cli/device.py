@@ -1,4 +1,4 @@
-"""`device enrol`: one device, or a file of them."""
+"""`device enrol`: one device, or a file of them; `device tag`: several at once."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def _devices(options: argparse.Namespace) -> list[Any]:
         raise _refused("a device and --token-file, or --devices FILE", "neither")
     token = files.read(Path(options.token_file)).decode("utf-8", "replace").strip()
     return [{"id": options.device, "hardware": options.hardware, "token": token}]
+
+
+def tag(options: argparse.Namespace) -> None:
+    """Add tags to devices and remove others; several tags stand between commas."""
+    body: dict[str, Any] = {"name": options.name, "query": options.query}
+    body["devices"] = options.devices
+    for words in ("add", "remove"):
+        body[words] = [t.strip() for t in getattr(options, words).split(",") if t.strip()]
+    answer = client_for(options).ask(options.command.method, options.command.path, body)
+    asking.emit(options, answer)
 
 
 def _refused(expected: str, found: str) -> Refused:

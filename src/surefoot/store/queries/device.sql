@@ -59,11 +59,12 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_seen s ON s.number = d.number
     LEFT JOIN device_action_traits e ON e.action = d.action
     LEFT JOIN device_traits t ON t.number = d.number
+    LEFT JOIN device_tags g ON g.number = d.number
 WHERE d.environment = :environment AND d.removed = 0 AND d.device > :after
 ORDER BY d.device LIMIT :limit
 
@@ -73,11 +74,12 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_seen s ON s.number = d.number
     LEFT JOIN device_action_traits e ON e.action = d.action
     LEFT JOIN device_traits t ON t.number = d.number
+    LEFT JOIN device_tags g ON g.number = d.number
 WHERE d.environment = :environment AND d.removed = 0 AND d.device = :device
 
 -- name: timeline
@@ -303,3 +305,16 @@ DELETE FROM device_gateways WHERE environment = :environment
 SELECT COUNT(*) FROM device_traits t CROSS JOIN devices d
 WHERE d.number = t.number AND d.environment = :environment AND d.removed = 0
     AND t.standing = 'pending' AND t.standing <> ''
+
+-- name: tags
+SELECT d.number, COALESCE(g.tags, '')
+FROM devices d LEFT JOIN device_tags g ON g.number = d.number
+WHERE d.environment = :environment AND d.device = :device AND d.removed = 0
+
+-- name: all_tags
+SELECT g.number, g.tags FROM device_tags g JOIN devices d ON d.number = g.number
+WHERE d.environment = :environment AND d.removed = 0 AND g.tags <> ''
+
+-- name: put_tags
+INSERT INTO device_tags (number, tags) VALUES (:number, :tags)
+ON CONFLICT (number) DO UPDATE SET tags = excluded.tags

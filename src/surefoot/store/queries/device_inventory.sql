@@ -14,12 +14,13 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
     LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = c.number
     LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
     AND (:any_runs = 1 OR d.runs = :runs)
     AND (:any_hardware = 1 OR d.hardware = :hardware)
@@ -47,12 +48,13 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
     LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = c.number
     LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
     AND (:any_runs = 1 OR d.runs = :runs)
     AND (:any_hardware = 1 OR d.hardware = :hardware)
@@ -80,12 +82,13 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
     LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = c.number
     LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
     AND (:any_runs = 1 OR d.runs = :runs)
     AND (:any_hardware = 1 OR d.hardware = :hardware)
@@ -115,12 +118,13 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
     LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = c.number
     LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
     AND (:any_runs = 1 OR d.runs = :runs)
     AND (:any_hardware = 1 OR d.hardware = :hardware)
@@ -153,12 +157,13 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
-    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
     LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = c.number
     LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
     AND (:any_runs = 1 OR d.runs = :runs)
     AND (:any_hardware = 1 OR d.hardware = :hardware)

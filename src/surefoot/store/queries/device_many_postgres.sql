@@ -69,3 +69,14 @@ SELECT report, environment, number, action, deployment, wave, from_state,
 FROM json_to_recordset(:rows::json) AS r (report BIGINT, environment TEXT, number BIGINT,
     action BIGINT, deployment BIGINT, wave TEXT, from_state TEXT, to_state TEXT, ran TEXT,
     runs TEXT, reason TEXT, time_ms BIGINT, body TEXT)
+
+-- name: tags
+SELECT r.place, d.number, COALESCE(g.tags, '')
+FROM json_to_recordset(:rows::json) AS r (place BIGINT, environment TEXT, device TEXT)
+    JOIN devices d ON d.environment = r.environment AND d.device = r.device AND d.removed = 0
+    LEFT JOIN device_tags g ON g.number = d.number
+
+-- name: put_tags
+INSERT INTO device_tags (number, tags)
+SELECT number, tags FROM json_to_recordset(:rows::json) AS r (number BIGINT, tags TEXT)
+ON CONFLICT (number) DO UPDATE SET tags = excluded.tags
