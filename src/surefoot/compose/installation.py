@@ -82,6 +82,7 @@ from surefoot.store.device_blast import blast
 from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
+from surefoot.store.device_newcomers import DeviceNewcomers
 from surefoot.store.device_pacing import DevicePacing
 from surefoot.store.device_rollouts import DeviceRollouts, Rollout
 from surefoot.store.device_tags import DeviceTags
@@ -309,7 +310,8 @@ class Installation:
     @cached_property
     def pacer(self) -> DevicePacer:
         """Lets devices begin when their turn comes."""
-        return DevicePacer(DevicePacing(self.database, self.clock.now_ms), self.log.read)
+        about = (self.database, self.clock.now_ms)
+        return DevicePacer(DevicePacing(*about), DeviceNewcomers(*about), self.log.read)
 
     def seal_devices(self) -> None:
         """Bring device reports that are not in the journal yet into it, batch by batch."""

@@ -1,7 +1,8 @@
 """Waves of a rollout: who is in which, and whether the next may begin.
 
 Keeps: a wave is a share of one stable ordering (hash of the device with the rollout), so nobody
-chooses who goes first and newcomers join the last wave; only `verified` counts as success;
+chooses who goes first and newcomers join the last wave, or after it a wave of their own;
+only `verified` counts as success;
 images on the way to the last one have counters of their own, and a device is counted once;
 `timed_out` counts as failed; a threshold that stops wins over one that passes; a wave that can
 no longer pass stops. Counters come from sealed batches, never from live tables.
@@ -28,6 +29,8 @@ WaveVerdict = Literal["running", "passed", "stopped"]
 
 WAVES_MAX = 10
 RETURN_WAVE = "return"
+NEWCOMERS_WAVE = "newcomers"
+"""Devices that came after the last wave: counted and shown, judged in no wave."""
 VIA = "/via"
 
 

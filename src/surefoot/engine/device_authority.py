@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from surefoot.core.errors import SurefootError
 from surefoot.core.interlock import Interlock, decode_claimed
-from surefoot.core.rollout import RETURN_WAVE, wave_of
+from surefoot.core.rollout import NEWCOMERS_WAVE, RETURN_WAVE, wave_of
 from surefoot.core.target import Plain, Step
 from surefoot.store.device import DeskRow, DeviceRegistry
 from surefoot.trust.note import VerifierKey
@@ -71,10 +71,15 @@ def _assigns(step: Step, deployment: int, wave: str, firmware: str) -> bool:
     return (
         step.action == ("return_devices" if back else "wave")
         and found.get("deployment") == deployment
-        and (back or str(found.get("wave")) == wave)
+        and (back or str(found.get("wave")) == wave or _for_all(found, wave))
         and isinstance(offered, dict)
         and firmware in _images(offered)
     )
+
+
+def _for_all(found: Plain, wave: str) -> bool:
+    """Whether these are newcomers, and the claimed wave is for all that the rollout is for."""
+    return wave == NEWCOMERS_WAVE and found.get("percent") == 100
 
 
 def _images(offered: Plain) -> set[object]:

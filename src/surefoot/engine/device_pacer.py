@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from surefoot.core.pace import Offset
 from surefoot.core.rollout import of_wave
-from surefoot.core.world import World
+from surefoot.core.world import Deployment, World
+from surefoot.store.device_newcomers import DeviceNewcomers
 from surefoot.store.device_pacing import PORTION, DevicePacing, Rollout
 
 _log = logging.getLogger("surefoot.devices")
@@ -27,14 +28,19 @@ class DevicePacer:
     """See the module. Call `run` from one thread, after the device reports were sealed."""
 
     def __init__(
-        self, pacing: DevicePacing, read: Callable[[Callable[[World], Rollout]], Rollout]
+        self,
+        pacing: DevicePacing,
+        newcomers: DeviceNewcomers,
+        read: Callable[[Callable[[World], Rollout]], Rollout],
     ) -> None:
         self._pacing = pacing
+        self._newcomers = newcomers
         self._read = read
         self._zones = Zones()
 
     def run(self) -> int:
         """Do what is due; how many devices were let begin, held or withdrawn."""
+        self._welcome()
         changed = 0
         for environment, deployment in self._pacing.rollouts():
             for _ in range(_PORTIONS_MAX):
@@ -46,6 +52,15 @@ class DevicePacer:
                 if done < PORTION:
                     break
         return changed
+
+    def _welcome(self) -> None:
+        """Newcomers to rollouts that passed wait for their turn like all others."""
+        for environment, deployment in self._newcomers.rollouts():
+            found = self._read(
+                lambda w, e=environment, d=deployment: rollout_of(w, e, d)  # type: ignore[misc]
+            )
+            if found.passed and not found.paused:
+                self._newcomers.take(environment, deployment)
 
 
 def rollout_of(world: World, environment: str, deployment: int) -> Rollout:
@@ -60,7 +75,18 @@ def rollout_of(world: World, environment: str, deployment: int) -> Rollout:
         paused=found.paused if found else False,
         ended=bool(found.ended_ms) if found else True,
         count=count,
+        passed=found is not None and _has_passed(world, found),
     )
+
+
+def _has_passed(world: World, found: Deployment) -> bool:
+    """Whether the last wave's verdict was good, and nothing newer is on its way."""
+    active = world.active_deployment(found.environment)
+    if active is not None and active.number > found.number:
+        return False
+    if found.returning or found.stopping or found.status not in ("running", "succeeded"):
+        return False
+    return all(s.status == "done" for s in found.steps.values() if s.id.startswith("await-"))
 
 
 class Zones:

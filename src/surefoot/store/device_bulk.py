@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from surefoot.store.database import Session, Value
 from surefoot.store.device_choice import Assignee
+from surefoot.store.device_route import first_task
 from surefoot.store.device_rows import (
     ActionRow,
     Task,
@@ -27,6 +28,16 @@ from surefoot.trust import canonical
 _PORTION = 5_000
 # In the order of their names, which is the order of a canonical body.
 _PLACES = {"action": b"%d", "device": b"%b", "ran": b"%b", "report": b"%d", "runs": b"%b"}
+
+
+def by_task(task: Task, devices: Sequence[Assignee]) -> list[tuple[Task, list[Assignee]]]:
+    """The devices by what they are given first, in their order."""
+    groups: dict[tuple[str, str], tuple[Task, list[Assignee]]] = {}
+    for device in devices:
+        given = first_task(task, device.found) if device.found else task
+        key = (given.wave, given.firmware.digest)
+        groups.setdefault(key, (given, []))[1].append(device)
+    return list(groups.values())
 
 
 class Bulk:

@@ -37,12 +37,16 @@ OffsetOf = Callable[[str, str], Offset]
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
-    """One rollout as the journal has it: `count` is its first wave's sealed counter."""
+    """One rollout as the journal has it: `count` is its first wave's sealed counter.
+
+    `passed`: its last wave's verdict was good, and no newer deployment is under way.
+    """
 
     environment: str
     deployment: int
     paused: bool = False
     ended: bool = False
+    passed: bool = False
     count: Mapping[str, int] = {}
 
     @property

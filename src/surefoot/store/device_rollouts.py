@@ -20,10 +20,11 @@ from surefoot.core.pace import NEVER_MS
 from surefoot.core.rollout import RETURN_WAVE, VIA
 from surefoot.core.target import Outcome, Plain, Token
 from surefoot.store.database import Database, Session, Value
-from surefoot.store.device_bulk import Bulk
+from surefoot.store.device_bulk import Bulk, by_task
 from surefoot.store.device_choice import Assignee, Share, choose
 from surefoot.store.device_known import known_of
 from surefoot.store.device_ledger import DeviceLedger
+from surefoot.store.device_newcomers import open_to_newcomers
 from surefoot.store.device_retry import SECOND, Terms
 from surefoot.store.device_route import Route, candidate_of, first_task, keep_route
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
@@ -130,7 +131,7 @@ class DeviceRollouts:
                 else self._now_ms() + wave.deadline_seconds * 1000,
                 confirmation=wave.confirmation,
             )
-            for given, devices in _by_task(task, chosen.devices):
+            for given, devices in by_task(task, chosen.devices):
                 self._give(session, ledger, given, devices)
             ledger.open_wave(self._environment, task)
             self._keep(session, task, claimed)
@@ -152,6 +153,8 @@ class DeviceRollouts:
                 "deployment": wave.deployment,
             }
             session.run("device_pace.put", **key, terms=msgspec.json.encode(terms).decode())
+            if wave.percent == 100:
+                open_to_newcomers(session, key, wave.wave, wave.targeting)
             if wave.pace.holds:
                 session.run(
                     "device_pace.hold_wave", **key, wave=str(wave.wave), via=f"{wave.wave}{VIA}"
@@ -341,16 +344,6 @@ class DeviceRollouts:
                 remedy="another worker took this over; look again before acting",
             )
         session.run("device.raise_fence", environment=self._environment, fence=token.fence)
-
-
-def _by_task(task: Task, devices: Sequence[Assignee]) -> list[tuple[Task, list[Assignee]]]:
-    """The devices by what they are given first, in their order."""
-    groups: dict[tuple[str, str], tuple[Task, list[Assignee]]] = {}
-    for device in devices:
-        given = first_task(task, device.found) if device.found else task
-        key = (given.wave, given.firmware.digest)
-        groups.setdefault(key, (given, []))[1].append(device)
-    return list(groups.values())
 
 
 def _put_firmware(session: Session, firmware: Firmware) -> None:

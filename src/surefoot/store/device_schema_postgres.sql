@@ -200,6 +200,17 @@ CREATE TABLE IF NOT EXISTS device_paces (
     PRIMARY KEY (environment, deployment)
 );
 
+-- The newest rollout whose last wave was assigned, and how far changed devices were looked at
+-- since.
+CREATE TABLE IF NOT EXISTS device_newcomers (
+    environment  TEXT PRIMARY KEY,
+    deployment   BIGINT NOT NULL,
+    wave         TEXT NOT NULL,
+    targeting    TEXT NOT NULL,
+    change       BIGINT NOT NULL,
+    number       BIGINT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS device_gateways (
     environment  TEXT PRIMARY KEY,
     token_hash   BYTEA NOT NULL

@@ -34,6 +34,7 @@ from surefoot.store.database import Database
 from surefoot.store.device import DeviceRegistry, NewDevice
 from surefoot.store.device_batches import Batch, DeviceBatches
 from surefoot.store.device_identity import DeviceIdentities
+from surefoot.store.device_newcomers import DeviceNewcomers
 from surefoot.store.device_pacing import DevicePacing
 from surefoot.store.device_pacing import Rollout as PacedRollout
 from surefoot.store.device_rollouts import Wave
@@ -85,6 +86,7 @@ class DeviceHouse:
             "success_percent": wave.success_percent,
             "urgency": wave.urgency,
             "force_after_seconds": wave.force_after_seconds,
+            "query": wave.targeting.query,
         }
         token = Claims(environment).token(step, f"{wave.deployment}/wave-{wave.wave}", fence)
         return self.fleet(environment).apply(step, token)
@@ -137,6 +139,10 @@ class DeviceHouse:
             environment=environment, deployment=deployment, count=count, **journal
         )
         return DevicePacing(self.database, self.now_ms).pace(rollout, Zones().offset_of)
+
+    def welcome(self, environment: str, deployment: int) -> int:
+        """What the engine does at each turn for newcomers to a rollout that passed."""
+        return DeviceNewcomers(self.database, self.now_ms).take(environment, deployment)
 
     def seal(self, environment: str) -> dict[str, dict[str, int]]:
         """Seal all reports; the counters of the newest rollout by wave."""

@@ -220,6 +220,9 @@ def wave_bars(counters: Mapping[str, Any], policy: Mapping[str, Any]) -> list[Wa
     return [_wave(name, counters.get(name, {}), policy, percents) for name in names]
 
 
+_TITLES = {"return": "Return to the earlier release", "newcomers": "Came after the last wave"}
+
+
 def _wave(
     name: str, counts: Mapping[str, int], policy: Mapping[str, Any], percents: Sequence[int]
 ) -> WaveBar:
@@ -231,7 +234,7 @@ def _wave(
     errors = int(policy.get("error_percent", 10)) if policy else 10
     sample = int(policy.get("minimum_sample", 1)) if policy else 1
     return WaveBar(
-        title=f"Wave {number + 1}{share}" if number >= 0 else "Return to the earlier release",
+        title=f"Wave {number + 1}{share}" if number >= 0 else _TITLES.get(name, name),
         total=total,
         verified=int(counts.get("verified", 0)),
         errors=int(counts.get("failed", 0)) + int(counts.get("timed_out", 0)),
