@@ -106,6 +106,7 @@ def _take(session: Session, look: Look, now_ms: int) -> int:
 
 def _chosen(session: Session, look: Look, route: Route, found: list[Candidate]) -> list[Assignee]:
     targeted = Targeted(msgspec.json.decode(look.targeting, type=Targeting))
+    targeted.read_tags(session, look.environment)
     chosen = []
     for device in found:
         if not targeted.has(device):
