@@ -226,6 +226,14 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DeviceHou
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(events=[("wave", "2.0", False), ("tell", "a", 0, Opened()), ("wave", "1.0", False)])
+@example(
+    events=[
+        ("wave", "1.5", False),
+        ("stop",),
+        ("tell", "a", 0, Opened()),
+        ("wave", "1.0", False),
+    ]
+)
 @example(events=[("show", "a", "2.0"), ("wave", "1.0", False), ("wave", "1.10", True)])
 @given(events=st.lists(EVENTS, min_size=8, max_size=25))
 def test_no_order_of_reports_moves_a_device_down_or_counts_what_was_not_shown(

@@ -30,7 +30,7 @@ def test_every_device_and_every_report_is_accounted_for(tmp_path: Path) -> None:
     assert figures["failed"] and figures["timed out (silent)"] and figures["verified"] > 200
     assert figures["reports proved"] > 1_000
     assert found.verdict == "passed"
-    assert found.counts["storms"] == 2 and found.counts["cut"]  # one a wave
+    assert found.counts["storms"] == 2  # one a wave; who speaks then is chance
     assert found.statuses[410] and set(found.statuses) <= {200, 404, 410}
 
 

@@ -243,7 +243,9 @@ def _consented(action: Action, event: Consented) -> Move:
 
 
 def _forward(action: Action, state: ActionState, reason: str) -> Move:
-    if action.state not in OPEN or _ORDER[action.state] >= _ORDER[state]:
+    if action.state not in OPEN:
+        return _stay(action, keep=False, answer="gone")
+    if _ORDER[action.state] >= _ORDER[state]:
         return _stay(action, keep=False)
     return Move(state=state, reason=reason, cancelling=action.cancelling)
 

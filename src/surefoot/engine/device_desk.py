@@ -206,7 +206,9 @@ class DeviceDesk:
         seat = self._must(environment, device)
         if action == 0 or seat.action != action:
             return None
-        await self._submit(seat, action, Opened())
+        # Withdrawn while the device asked: it must not learn of it any more.
+        if await self._submit(seat, action, Opened()) == "gone":
+            return None
         return self._described(seat, action, messages_max)
 
     async def installed(
@@ -329,7 +331,8 @@ class DeviceDesk:
         if not path:
             return None
         if began and seat.ground.offered and offer.state in ("assigned", "offered"):
-            await self._submit(seat, action, Fetched())
+            if await self._submit(seat, action, Fetched()) == "gone":
+                return None
         return Image(path=path, firmware=offer.firmware)
 
     def _must(self, environment: str, device: str) -> Seat:
