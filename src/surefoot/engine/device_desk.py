@@ -330,9 +330,9 @@ class DeviceDesk:
         path = await asyncio.to_thread(self._images.path, offer.firmware.digest)
         if not path:
             return None
-        if began and seat.ground.offered and offer.state in ("assigned", "offered"):
-            if await self._submit(seat, action, Fetched()) == "gone":
-                return None
+        begins = began and seat.ground.offered and offer.state in ("assigned", "offered")
+        if begins and await self._submit(seat, action, Fetched()) == "gone":
+            return None
         return Image(path=path, firmware=offer.firmware)
 
     def _must(self, environment: str, device: str) -> Seat:
