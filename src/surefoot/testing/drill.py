@@ -193,9 +193,9 @@ def _device(name: str) -> NewDevice:
 def _roll_out(drill: Drill, house: DeviceHouse, pipe: Connection) -> float:
     """Waves one after the other, as sealed counters allow; seconds spent with sealing."""
     firmware, sealing = house.firmware(_IMAGE, NEW), 0.0
-    # A failure is known at once, a success only when the device has shown it: half of a wave's
-    # devices must have ended before errors are judged.
-    sample = max(1, drill.count * drill.waves[0] // 200)
+    # A failure is known at once, a success only when the device has shown it: four in five of a
+    # wave's devices must have ended before errors are judged.
+    sample = max(1, drill.count * drill.waves[0] // 125)
     lost = drill.failures_percent + drill.silent_percent
     needed = max(50, 96 - round(2 * lost))
     policy = WavePolicy(success_percent=needed, error_percent=20, minimum_sample=sample)
