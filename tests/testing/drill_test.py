@@ -1,5 +1,6 @@
 """A drill's books balance, with failures, silence, storms and duplicates; and they can fail to."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from surefoot.doors.cli.main import main
 from surefoot.testing import drill
 from surefoot.testing.device_door import DeviceHouse
 from surefoot.testing.drill_books import lines_of
-from surefoot.testing.drill_devices import FAILED, UPDATED, Drill, name_of
+from surefoot.testing.drill_devices import FAILED, UPDATED, Drill, Fleet, name_of
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -55,3 +56,17 @@ def test_the_command_shows_the_books(capsys: pytest.CaptureFixture[str]) -> None
     assert "reports proved" in shown and "DIFFER" not in shown
     assert main(["device", "simulate", "--devices", "many"]) == 3
     assert main(["device", "simulate", "--devices", "5", "--failures", "2x"]) == 3
+
+
+def test_a_storm_cuts_every_connection() -> None:
+    async def told() -> bool:
+        server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        fleet = Fleet(HARSH, f"http://127.0.0.1:{port}", drill.ENVIRONMENT)
+        _, writer = await fleet.open()
+        before = writer.transport.is_closing()
+        fleet.storm()
+        server.close()
+        return not before and writer.transport.is_closing()
+
+    assert asyncio.run(told())
