@@ -59,14 +59,23 @@ def test_the_command_shows_the_books(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_storm_cuts_every_connection() -> None:
-    async def told() -> bool:
-        server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        fleet = Fleet(HARSH, f"http://127.0.0.1:{port}", drill.ENVIRONMENT)
-        _, writer = await fleet.open()
-        before = writer.transport.is_closing()
-        fleet.storm()
-        server.close()
-        return not before and writer.transport.is_closing()
+    async def told() -> tuple[bool, bytes]:
+        cut: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    assert asyncio.run(told())
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                cut.set_result(await reader.read())
+            except ConnectionError:
+                cut.set_result(b"")
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            fleet = Fleet(HARSH, f"http://127.0.0.1:{port}", drill.ENVIRONMENT)
+            _, writer = await fleet.open()
+            fleet.storm()
+            answer = writer.transport.is_closing(), await asyncio.wait_for(cut, 10)
+            await asyncio.sleep(0.05)
+        return answer
+
+    assert asyncio.run(told()) == (True, b"")
