@@ -10,13 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from surefoot.core.errors import Refused
-from surefoot.product.check import (
-    DEPLOY_GATES,
-    PERMISSIONS,
-    RELEASE_GATES,
-    RESERVED,
-    complaints,
-)
+from surefoot.product.check import PERMISSIONS, RESERVED, complaints
+from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES
 from surefoot.product.form import (
     Approvals,
     Build,

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import inspect
 
 from surefoot.product import form
-from surefoot.product.check import DEPLOY_GATES, PERMISSIONS, RELEASE_GATES
+from surefoot.product.check import PERMISSIONS
+from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES
 from surefoot.product.read import expected_of
 
 _RECORDS: tuple[tuple[str, type], ...] = (
