@@ -9,16 +9,14 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app import device_permit as permit
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
-from surefoot.core import facts as f
 from surefoot.core import facts_enrolment as fe
-from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import World
 from surefoot.trust.certificate import Certificate, parse_der, parse_pem, plain_fingerprint
 
 _ISSUERS_MAX = 10
@@ -51,21 +49,15 @@ class NameArguments(Arguments, frozen=True, kw_only=True):
 )
 def set_certificate(app: App, request: Request, arguments: CertificateArguments) -> Plain:
     """Bind a device to one client certificate, in place of any before; or, with off, to none."""
-    _may(app, request, arguments.name)
+    permit.check(app, request, arguments.name)
     fingerprint = _fingerprint(arguments)
     held = app.certificates.credential(arguments.name, arguments.id)
     if held is None:
-        raise Refused(
-            "device.name.unknown",
-            f"device {arguments.id[:80]}",
-            expected=f"a device of {arguments.name}",
-            found="none of that name",
-            remedy=f"see: surefoot device list {arguments.name}",
-        )
+        raise permit.unknown(arguments.name, arguments.id)
     fact = fe.DeviceCertificateSet(
         environment=arguments.name, device=arguments.id, fingerprint=fingerprint, before=held[1]
     )
-    _command(app, request, fact)
+    permit.record(app, request, fact)
     app.certificates.bind(arguments.name, arguments.id, fingerprint)
     return {"environment": arguments.name, "device": arguments.id, "certificate": fingerprint}
 
@@ -93,14 +85,14 @@ def _fingerprint(arguments: CertificateArguments) -> str:
 @operation("device set-issuers", "PUT", "/environments/{name}/device-issuers", IssuersArguments)
 def set_issuers(app: App, request: Request, arguments: IssuersArguments) -> Plain:
     """Believe client certificates of these issuers alone, in place of any before; off: of none."""
-    _may(app, request, arguments.name)
+    permit.check(app, request, arguments.name)
     issuers = _issuers(arguments)
     fact = fe.DeviceAuthoritiesSet(
         environment=arguments.name,
         authorities=tuple(each.fingerprint for each in issuers),
         required=arguments.required and bool(issuers),
     )
-    _command(app, request, fact)
+    permit.record(app, request, fact)
     app.certificates.put_authorities(
         arguments.name, [each.der for each in issuers], required=fact.required
     )
@@ -159,17 +151,3 @@ def issuers(app: App, request: Request, arguments: NameArguments) -> Plain:
             if each.fingerprint in trusted
         ],
     }
-
-
-def _may(app: App, request: Request, environment: str) -> None:
-    app.ready()
-    app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
-    app.read(lambda w: environments.find(w, environment))
-
-
-def _command(app: App, request: Request, fact: f.Fact) -> None:
-    def rule(world: World) -> list[f.Fact]:
-        policy.require(world, request.asker, "device.manage")
-        return [fact]
-
-    app.command(request, rule)

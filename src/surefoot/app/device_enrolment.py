@@ -10,11 +10,11 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app import device_permit as permit
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
-from surefoot.core import facts as f
 from surefoot.core import facts_enrolment as fe
 from surefoot.core import policy
 from surefoot.core.enrolment import (
@@ -28,7 +28,6 @@ from surefoot.core.enrolment import (
 )
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import World
 from surefoot.store.device_new import checked_name
 from surefoot.store.enrolment_codes import CodeSummary
 
@@ -58,7 +57,7 @@ class WithdrawArguments(Arguments, frozen=True, kw_only=True):
 @operation("device code", "POST", "/environments/{name}/codes", CodeArguments)
 def make_codes(app: App, request: Request, arguments: CodeArguments) -> Plain:
     """Make one-time codes, told once; each lets one device in until it expires."""
-    _may(app, request, arguments.name)
+    permit.check(app, request, arguments.name)
     if arguments.device and arguments.count > 1:
         raise Refused(
             "device.code.input",
@@ -85,7 +84,7 @@ def make_codes(app: App, request: Request, arguments: CodeArguments) -> Plain:
         hardware=arguments.hardware,
         device=arguments.device,
     )
-    _command(app, request, fact)
+    permit.record(app, request, fact)
     app.codes.put(kept, code)
     return {
         "environment": arguments.name,
@@ -115,7 +114,7 @@ def list_codes(app: App, request: Request, arguments: CodesArguments) -> Plain:
 )
 def withdraw_codes(app: App, request: Request, arguments: WithdrawArguments) -> Plain:
     """Refuse codes that nobody used yet: one by its name, or all."""
-    _may(app, request, arguments.name)
+    permit.check(app, request, arguments.name)
     names = app.codes.open_names(arguments.name)
     if arguments.code and arguments.code not in names:
         raise Refused(
@@ -128,7 +127,9 @@ def withdraw_codes(app: App, request: Request, arguments: WithdrawArguments) -> 
     taken = [arguments.code] if arguments.code else names
     for first in range(0, len(taken), CODES_MAX):
         part = tuple(taken[first : first + CODES_MAX])
-        _command(app, request, fe.EnrolmentCodesWithdrawn(environment=arguments.name, codes=part))
+        permit.record(
+            app, request, fe.EnrolmentCodesWithdrawn(environment=arguments.name, codes=part)
+        )
         app.codes.withdraw(arguments.name, part)
     return {"environment": arguments.name, "withdrawn": len(taken)}
 
@@ -153,17 +154,3 @@ def _state(code: CodeSummary, now_ms: int) -> str:
     if code.tries >= TRIES_MAX:
         return "void"
     return "expired" if now_ms >= code.expires_ms else "open"
-
-
-def _may(app: App, request: Request, environment: str) -> None:
-    app.ready()
-    app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
-    app.read(lambda w: environments.find(w, environment))
-
-
-def _command(app: App, request: Request, fact: f.Fact) -> None:
-    def rule(world: World) -> list[f.Fact]:
-        policy.require(world, request.asker, "device.manage")
-        return [fact]
-
-    app.command(request, rule)

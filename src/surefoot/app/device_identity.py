@@ -11,16 +11,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from surefoot.app import device_permit as permit
 from surefoot.app.facade import App
 from surefoot.app.operation import Arguments, Request, operation
-from surefoot.core import environment as environments
 from surefoot.core import facts as f
-from surefoot.core import policy
 from surefoot.core.enrolment import Verdict, judged, shown
 from surefoot.core.errors import Refused
 from surefoot.core.profile import ProfileName
 from surefoot.core.target import Plain
-from surefoot.core.world import World
 from surefoot.store.device import DeviceSummary
 
 _TOKEN_BYTES = 24
@@ -49,7 +47,7 @@ def rotate_token(app: App, request: Request, arguments: OneDevice) -> Plain:
     _found(app, request, arguments)
     token = app.clock.token(_TOKEN_BYTES).hex()
     fact = f.DeviceTokenRotated(environment=arguments.name, device=arguments.id)
-    _command(app, request, fact)
+    permit.record(app, request, fact)
     app.fleet.set_token(arguments.name, arguments.id, _hash(token))
     return {"environment": arguments.name, "device": arguments.id, "token": token}
 
@@ -85,7 +83,7 @@ def _judge(app: App, request: Request, arguments: OneDevice, verdict: Verdict) -
         standing=shown(standing),
         before=shown(found.standing),
     )
-    _command(app, request, fact)
+    permit.record(app, request, fact)
     app.identities.set_standing(arguments.name, arguments.id, standing, request.asker.id)
     return {"environment": arguments.name, "device": arguments.id, "standing": shown(standing)}
 
@@ -93,9 +91,9 @@ def _judge(app: App, request: Request, arguments: OneDevice, verdict: Verdict) -
 @operation("device gateway-token", "POST", "/environments/{name}/gateway-token", GatewayArguments)
 def gateway_token(app: App, request: Request, arguments: GatewayArguments) -> Plain:
     """Let unknown devices knock with a new gateway token, told once; or, with off, none."""
-    _may(app, request, arguments.name)
+    permit.check(app, request, arguments.name)
     token = "" if arguments.off else app.clock.token(_TOKEN_BYTES).hex()
-    _command(app, request, f.GatewayTokenSet(environment=arguments.name, active=bool(token)))
+    permit.record(app, request, f.GatewayTokenSet(environment=arguments.name, active=bool(token)))
     app.identities.set_gateway(arguments.name, _hash(token) if token else b"")
     return {"environment": arguments.name, **({"token": token} if token else {"active": False})}
 
@@ -108,37 +106,17 @@ def set_profile(app: App, request: Request, arguments: ProfileArguments) -> Plai
     _found(app, request, arguments)
     profile = "" if arguments.profile == "learn" else arguments.profile
     fact = f.DeviceProfileSet(environment=arguments.name, device=arguments.id, profile=profile)
-    _command(app, request, fact)
+    permit.record(app, request, fact)
     app.identities.set_profile(arguments.name, arguments.id, profile)
     return {"environment": arguments.name, "device": arguments.id, "profile": arguments.profile}
 
 
-def _may(app: App, request: Request, environment: str) -> None:
-    app.ready()
-    app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
-    app.read(lambda w: environments.find(w, environment))
-
-
 def _found(app: App, request: Request, arguments: OneDevice | ProfileArguments) -> DeviceSummary:
-    _may(app, request, arguments.name)
+    permit.check(app, request, arguments.name)
     found = app.fleet.find(arguments.name, arguments.id)
     if found is None:
-        raise Refused(
-            "device.name.unknown",
-            f"device {arguments.id[:80]}",
-            expected=f"a device of {arguments.name}",
-            found="none of that name",
-            remedy=f"see: surefoot device list {arguments.name}",
-        )
+        raise permit.unknown(arguments.name, arguments.id)
     return found
-
-
-def _command(app: App, request: Request, fact: f.Fact) -> None:
-    def rule(world: World) -> list[f.Fact]:
-        policy.require(world, request.asker, "device.manage")
-        return [fact]
-
-    app.command(request, rule)
 
 
 def _hash(token: str) -> bytes:

@@ -10,17 +10,13 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app import device_permit as permit
 from surefoot.app.facade import App
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import device_tags as tags
-from surefoot.core import environment as environments
-from surefoot.core import facts as f
 from surefoot.core import facts_enrolment as fe
-from surefoot.core import policy
-from surefoot.core.errors import Refused
 from surefoot.core.fiql import LENGTH_MAX
 from surefoot.core.target import Plain
-from surefoot.core.world import World
 from surefoot.trust import canonical
 
 _Device = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -40,9 +36,7 @@ class TagArguments(Arguments, frozen=True, kw_only=True):
 @operation("device tag", "POST", "/environments/{name}/device-tags", TagArguments)
 def tag(app: App, request: Request, arguments: TagArguments) -> Plain:
     """Add tags to devices and remove others: of all those named, or that a query finds."""
-    app.ready()
-    app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
-    app.read(lambda w: environments.find(w, arguments.name))
+    permit.check(app, request, arguments.name)
     add, remove = sorted(set(arguments.add)), sorted(set(arguments.remove))
     tags.check_change(add, remove)
     devices = _meant(app, arguments)
@@ -58,12 +52,7 @@ def tag(app: App, request: Request, arguments: TagArguments) -> Plain:
         add=tuple(add),
         remove=tuple(remove),
     )
-
-    def rule(world: World) -> list[f.Fact]:
-        policy.require(world, request.asker, "device.manage")
-        return [fact]
-
-    app.command(request, rule, (blob,))
+    permit.record(app, request, fact, (blob,))
     app.tags.change(arguments.name, devices, add, remove)
     return told
 
@@ -85,13 +74,7 @@ def _check_room(app: App, arguments: TagArguments, devices: list[str]) -> None:
     known = app.tags.of(arguments.name, devices)
     for device in devices:
         if device not in known:
-            raise Refused(
-                "device.name.unknown",
-                f"device {device[:80]}",
-                expected=f"a device of {arguments.name}",
-                found="none of that name",
-                remedy=f"see: surefoot device list {arguments.name}",
-            )
+            raise permit.unknown(arguments.name, device)
         after = tags.changed(known[device], arguments.add, arguments.remove)
         if len(after) > tags.TAGS_MAX:
             raise tags.refused(

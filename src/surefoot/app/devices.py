@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app import device_permit as permit
 from surefoot.app.as_of import AsOf
 from surefoot.app.device_list import row
 from surefoot.app.device_record import show_then
@@ -15,15 +16,16 @@ from surefoot.app.facade import App
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
-from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import World
 from surefoot.store.device import NewDevice
 from surefoot.store.device_identity import CERTIFICATE_ONLY, NO_TOKEN
+from surefoot.store.device_new import checked_name
 from surefoot.trust import canonical
 from surefoot.trust.certificate import plain_fingerprint
+from surefoot.trust.digest import Digest
 
+_LOOK_BACK = 100
 _TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,26 +60,31 @@ class DeviceArguments(Arguments, frozen=True, kw_only=True):
 @operation("device enrol", "POST", "/environments/{name}/devices", EnrolArguments)
 def enrol(app: App, request: Request, arguments: EnrolArguments) -> Plain:
     """Admit devices; their tokens are kept as hashes."""
-    app.ready()
-    app.check(request, lambda w: policy.require(w, request.asker, "device.manage"))
-    app.read(lambda w: environments.find(w, arguments.name))
-    fresh = [
-        NewDevice(
+    permit.check(app, request, arguments.name)
+    asked = {
+        checked_name(d.id): NewDevice(
             device=d.id, hardware=d.hardware, token_hash=_hash(d), certificate=_certificate(d)
         )
         for d in arguments.devices
-    ]
-    count = app.fleet.enrol(arguments.name, fresh)
-    listed = canonical.encode([_listed(device) for device in fresh])
-    blob = app.blobs.put(listed)
-    fact = f.DevicesEnrolled(environment=arguments.name, count=count, devices=blob)
+    }
+    known = app.tags.of(arguments.name, asked)
+    fresh = [device for name, device in asked.items() if name not in known]
+    if not fresh:
+        return {"environment": arguments.name, "enrolled": 0}
+    blob = app.blobs.put(canonical.encode([_listed(device) for device in fresh]))
+    # The fact is first; a repeat after a crash in between adds its devices, and tells no other.
+    if not _told(app, arguments.name, blob):
+        fact = f.DevicesEnrolled(environment=arguments.name, count=len(fresh), devices=blob)
+        permit.record(app, request, fact, (blob,))
+    return {"environment": arguments.name, "enrolled": app.fleet.enrol(arguments.name, fresh)}
 
-    def rule(world: World) -> list[f.Fact]:
-        policy.require(world, request.asker, "device.manage")
-        return [fact] if count else []
 
-    app.command(request, rule, (blob,))
-    return {"environment": arguments.name, "enrolled": count}
+def _told(app: App, environment: str, listed: Digest) -> bool:
+    """Whether the newest fact about enrolled devices names this list."""
+    for entry in app.log.stream_entries(f"env/{environment}", 0, _LOOK_BACK, newest=True):
+        if entry.kind in ("DevicesEnrolled", "EnvironmentDestroyed"):
+            return entry.body.get("devices") == listed
+    return False
 
 
 def _listed(device: NewDevice) -> list[canonical.JSON]:
@@ -125,13 +132,7 @@ def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
     app.read(lambda w: environments.find(w, arguments.name))
     found = app.fleet.find(arguments.name, arguments.id)
     if found is None:
-        raise Refused(
-            "device.name.unknown",
-            f"device {arguments.id[:80]}",
-            expected=f"an enrolled device of {arguments.name}",
-            found="none of that name",
-            remedy=f"see: surefoot device list {arguments.name}",
-        )
+        raise permit.unknown(arguments.name, arguments.id)
     reports = app.fleet.timeline(arguments.name, arguments.id, arguments.limit, arguments.before)
     return {
         "device": row(found),
