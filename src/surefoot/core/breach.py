@@ -114,6 +114,24 @@ def _devices(world: World, fact: f.Fact, asker: Asker, time_ms: int) -> None:
     policy.require(world, asker, "device.manage")
 
 
+@_checks(f.DeviceBatchSealed)
+def _sealed(world: World, fact: f.DeviceBatchSealed, asker: Asker, time_ms: int) -> None:
+    """Each number since the last batch is a report's, of this environment or of another."""
+    if fact.others < 0:
+        return  # from before they were counted
+    books = world.devices.get(fact.environment)
+    after = books.last_report if books else 0
+    if fact.last_report <= after:
+        raise _broken(fact, f"reports after number {after}", f"up to {fact.last_report}")
+    given, told = fact.last_report - after, fact.count + fact.others
+    if given != told or not after < fact.first_report <= fact.last_report:
+        raise _broken(fact, f"{given} reports from {after + 1} on", f"{told}", "breach.reports")
+    newest = max([fact.last_report, *(each.last_report for each in world.devices.values())])
+    sealed = fact.count + sum(each.reports for each in world.devices.values())
+    if sealed > newest:
+        raise _broken(fact, f"at most {newest} reports in all", f"{sealed}", "breach.reports")
+
+
 # --- deployments ---------------------------------------------------------------------------------
 
 

@@ -165,7 +165,8 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     `waves` maps a wave's number to {state: count}; `firmware` maps a version to the number of
     devices verified on it. `by_device` is a root over the same reports sorted by device, so that a
     device's absence can be shown; empty in batches from before there was one. `admitted` says how
-    many devices came in by a one-time code.
+    many devices came in by a one-time code. All environments number their reports together:
+    `others` numbers since the environment's last batch are another's, -1 where none were counted.
     """
 
     environment: str
@@ -179,6 +180,7 @@ class DeviceBatchSealed(Fact, frozen=True, kw_only=True):
     firmware: Plain = {}
     by_device: str = ""
     admitted: int = 0
+    others: int = -1
 
 
 class ServiceReported(Fact, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 Keeps: rules read only what a sealed batch says; counters are cumulative and a batch is fixed
 before its fact is written, so a crash between fact and mark counts nothing twice; each report is
-provable inside its batch. Does not: append to the journal; the caller does, with `fact`.
+provable inside its batch, and each number is somebody's.
+Does not: append to the journal; the caller does, with `fact`.
 
     while (batch := books.collect(environment)) is not None:
         append the fact unless the world's last_report already reaches it
@@ -11,6 +12,10 @@ provable inside its batch. Does not: append to the journal; the caller does, wit
 
 from __future__ import annotations
 
+import logging
+
+import msgspec
+
 from surefoot.core.facts import DeviceBatchSealed
 from surefoot.core.target import Blobs
 from surefoot.store.device import DeviceRegistry
@@ -18,6 +23,8 @@ from surefoot.store.device_batches import Batch, Counters, DeviceBatches, Report
 from surefoot.trust import canonical, merkle
 from surefoot.trust.device_proof import BATCH_FORMAT, by_device, reports_of
 from surefoot.trust.digest import Digest
+
+_log = logging.getLogger("surefoot.devices")
 
 _REPORTS_MAX = 5_000
 
@@ -46,12 +53,26 @@ class FleetBooks:
             if not reports:
                 return None
             batch = self._make(environment, reports, firmware)
+            batch = self._accounted(batch, after)
             self._batches.prepare(environment, after, batch)
         return None
 
     def mark_sealed(self, batch: Batch, journal_index: int) -> None:
         """Note that the batch's fact is in the journal at this position."""
         self._batches.mark(batch, journal_index)
+
+    def _accounted(self, batch: Batch, after: int) -> Batch:
+        """The batch, with what became of each number since the last one.
+
+        Numbers are taken and used in one transaction, so none can be left over. Were a report taken
+        out of the table before it is sealed, the batch would say so for ever.
+        """
+        others = self._batches.others(batch.environment, after, batch.last_report)
+        missing = batch.last_report - after - batch.count - others
+        if missing:
+            words = ("numbers %d to %d of %s: %d reports are missing", after + 1)
+            _log.error(*words, batch.last_report, batch.environment, missing)
+        return msgspec.structs.replace(batch, others=others)
 
     def _make(self, environment: str, reports: list[Report], firmware: dict[str, int]) -> Batch:
         deployment, part = _one_rollout(reports)
@@ -91,6 +112,7 @@ def fact(batch: Batch) -> DeviceBatchSealed:
         firmware=dict(batch.firmware),
         by_device=batch.by_device,
         admitted=batch.admitted,
+        others=batch.others,
     )
 
 

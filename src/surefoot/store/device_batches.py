@@ -33,7 +33,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     `waves` maps a wave ("0", "1", ..., "return") of `deployment` to {state: count}; `firmware`
     maps a version to the number of devices whose newest attributes show it. `admitted` is how many
-    came in by a code, in this batch alone.
+    came in by a code, in this batch alone. `others` is how many numbers since the batch before are
+    reports of other environments.
     """
 
     environment: str
@@ -47,6 +48,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     firmware: dict[str, int]
     by_device: str = ""
     admitted: int = 0
+    others: int = -1
 
 
 class DeviceBatches:
@@ -78,6 +80,12 @@ class DeviceBatches:
                 "device.unsealed", environment=environment, after=after, limit=limit
             )
         return [Report(*(*row[:7], bytes(row[7]))) for row in rows]
+
+    def others(self, environment: str, after: int, last: int) -> int:
+        """How many reports of other environments have a number above `after`, up to `last`."""
+        with self._database.read() as session:
+            row = session.row("device.others", environment=environment, after=after, last=last)
+        return int(row[0]) if row else 0
 
     def prepare(self, environment: str, after: int, batch: Batch) -> bool:
         """Fix the next batch unless somebody else did since `after`; True when it is fixed."""

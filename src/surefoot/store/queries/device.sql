@@ -282,6 +282,10 @@ WHERE environment = :environment AND deployment = :deployment ORDER BY last_repo
 SELECT report, deployment, wave, from_state, to_state, ran, runs, body FROM device_reports
 WHERE environment = :environment AND report > :after ORDER BY report LIMIT :limit
 
+-- name: others
+SELECT COUNT(*) FROM device_reports
+WHERE report > :after AND report <= :last AND environment <> :environment
+
 -- name: insert_batch
 INSERT INTO device_batches (environment, first_report, last_report, deployment, record,
     journal_index)
