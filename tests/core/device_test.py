@@ -95,6 +95,30 @@ def test_one_event(state: str, event: Event, expected: str, answer: str) -> None
     assert (move.state, move.answer) == (expected, answer)
 
 
+DOWNLOADS = [
+    ("offered", Fetched(), "downloading", "taken"),
+    ("downloading", Feedback("proceeding", "none"), "downloading", "taken"),
+    ("downloading", Feedback("downloaded", "success"), "downloaded", "taken"),
+    ("downloading", Feedback("downloaded", "failure"), "failed", "taken"),
+    ("offered", Feedback("closed", "success", ("Skipped Update.",)), "failed", "taken"),
+    ("downloading", Feedback("closed", "success"), "failed", "taken"),
+    ("downloading", Feedback("closed", "failure"), "failed", "taken"),
+    ("downloaded", Feedback("closed", "success"), "downloaded", "gone"),
+    ("downloaded", Attributes("1.1.0", IMAGE), "downloaded", "taken"),
+    ("downloaded", Expired(), "downloaded", "taken"),
+    ("downloaded", CancelAsked(), "downloaded", "taken"),
+    ("downloading", Attributes("1.1.0", IMAGE), "downloading", "taken"),
+]
+
+
+@pytest.mark.parametrize(("state", "event", "expected", "answer"), DOWNLOADS)
+def test_one_event_of_an_image_to_be_held(
+    state: str, event: Event, expected: str, answer: str
+) -> None:
+    move = transition(action(state, kind="download"), event)
+    assert (move.state, move.answer) == (expected, answer)
+
+
 @pytest.mark.parametrize(
     ("execution", "finished", "state", "cancelling"),
     [

@@ -44,6 +44,17 @@ def test_one_wave(counters: dict[str, dict[str, int]], wave: int, verdict: str) 
     assert "\n" not in judged.reason and judged.reason
 
 
+HELD = WavePolicy(success_percent=90, error_percent=20, urgency="download-only")
+
+
+def test_a_download_is_a_success_of_its_own_rollout_and_of_nothing_else() -> None:
+    judged = judge_wave({"0": {"downloaded": 9, "downloading": 1}}, 0, HELD)
+    assert judged.verdict == "passed"
+    assert judged.reason == "wave 1: 9 of 10 downloaded, 9 needed"
+    assert judge_wave({"0": {"downloaded": 7, "failed": 3}}, 0, HELD).verdict == "stopped"
+    assert judge_share({"0": {"downloaded": 10}}, 1).verdict == "stopped"
+
+
 def test_who_fell_back_or_was_left_behind_keeps_the_contract_held() -> None:
     counters = {"0": {"verified": 9}, "0/via": {"verified": 3}}
     assert judge_share(counters, 100).verdict == "passed"

@@ -78,7 +78,12 @@ def test_rows_changed_by_hand_offer_nothing(house: DeviceHouse) -> None:
     good = row(house)
     authority = DeviceAuthority(house.registry, house.keys)
     assert authority.may_offer(good)
-    for change in ({"firmware": "sha256:" + "2" * 64}, {"deployment": 2}, {"wave": "1"}):
+    for change in (
+        {"firmware": "sha256:" + "2" * 64},
+        {"deployment": 2},
+        {"wave": "1"},
+        {"kind": "download"},
+    ):
         assert not authority.may_offer(msgspec.structs.replace(good, **change))
 
 

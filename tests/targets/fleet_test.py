@@ -125,3 +125,23 @@ def test_one_device_is_found_by_name(case: FleetCase) -> None:
     found = case.house.registry.find(ENV, "d7")
     assert found is not None and found.device == "d7"
     assert case.house.registry.find(ENV, "nobody") is None
+
+
+def test_what_is_only_downloaded_is_assigned_again_to_be_installed(tmp_path: Path) -> None:
+    case = FleetCase(tmp_path)
+    held: Plain = {"waves": [100], "policy": {"urgency": "download-only"}}
+    desired = {**case.desired, **held}
+    target = case.open()
+    (step,) = target.plan(desired, target.observe())
+    assert step.reversible and "download 1.0.0" in step.summary
+    assert target.apply(step, case.claims.token(step, "1/w", 1)).status == "done"
+    (first,) = case.house.registry.page(ENV, limit=1)
+    assert first.state == "assigned"
+    assert target.observe().stable["assignments/status"] == "downloaded"
+    again = {**case.desired, "waves": [100], "deployment": 2, "policy": {}}
+    (install,) = target.plan(again, target.observe())
+    assert "to 1.0.0" in install.summary
+    assert target.apply(install, case.claims.token(install, "2/w", 2)).status == "done"
+    # Nothing it was to hold is brought back.
+    undo = msgspec.structs.replace(step, action="stop_rollout")
+    assert target.apply(undo, case.claims.token(undo, "1/w-undo", 3)).status == "done"

@@ -143,6 +143,7 @@ def _demand(desired: Desired) -> Demand:
         stones=desired.stones,
         allow_downgrade=desired.policy.allow_downgrade,
         unknown="wait" if desired.policy.known_versions_only else "offer",
+        download_only=desired.policy.urgency == "download-only",
     )
 
 

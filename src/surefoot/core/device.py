@@ -3,7 +3,8 @@
 Keeps: success told by a client is provisional (`reported`); only attributes that arrive later and
 show the version make it `verified`; a skipped update never counts; `closed` with `none` is a
 success report; after the end every feedback is `gone`; surplus progress is dropped, a `closed`
-never; an accepted cancel says nothing about what runs. Return actions end `returned`. An action
+never; an accepted cancel says nothing about what runs. Return actions end `returned`, download-only
+ones `downloaded`, which is a report and never an installation. An action
 that waits for the device's user is not begun, and no report moves it, until the user confirms it.
 Does not: store, read time or speak HTTP. Source: hawkBit DDI v1.
 """
@@ -27,10 +28,11 @@ ActionState = Literal[
     "timed_out",
     "returned",
     "unknown",
+    "downloaded",
 ]
 Standing = Literal["", "pending", "rejected", "revoked"]
 Strength = Literal["", "reported", "attributes", "digest"]
-ActionKind = Literal["update", "return"]
+ActionKind = Literal["update", "return", "download"]
 Execution = Literal[
     "closed",
     "proceeding",
@@ -56,6 +58,7 @@ STATES: tuple[ActionState, ...] = (
     "timed_out",
     "returned",
     "unknown",
+    "downloaded",
 )
 OPEN: frozenset[ActionState] = frozenset({"assigned", "offered", "downloading", "installing"})
 WAITING: frozenset[Consent] = frozenset({"waiting", "denied"})
@@ -253,21 +256,41 @@ def _forward(action: Action, state: ActionState, reason: str) -> Move:
 def _feedback(action: Action, event: Feedback) -> Move:
     if action.state not in OPEN:
         return _stay(action, keep=False, answer="gone")
+    if action.kind == "download" and event.execution in ("closed", "downloaded"):
+        return _held(event)
     if event.execution == "closed":
         return _closed(event)
     if action.progress >= PROGRESS_MAX:
         return _stay(action, keep=False)
     reason = event.details[-1] if event.details else event.execution
     wanted = _MOVES_TO.get(event.execution, action.state)
+    if action.kind == "download" and wanted == "installing":
+        wanted = "downloading"  # nothing is installed, whatever goes on
     state = wanted if _ORDER[wanted] > _ORDER[action.state] else action.state
     return Move(state=state, reason=reason, cancelling=action.cancelling)
+
+
+def _held(event: Feedback) -> Move:
+    """The end of a download-only action: only `downloaded` is one that was asked for."""
+    last = event.details[-1] if event.details else ""
+    if event.finished == "failure" or _is_skipped(event):
+        return _closed(event)
+    if event.execution == "downloaded":
+        reason = last or "the client reports that it holds the image"
+        return Move(state="downloaded", reason=reason, strength="reported")
+    reason = "the client closed what it was only to download: what it runs is not known"
+    return Move(state="failed", reason=reason, ask=True)
+
+
+def _is_skipped(event: Feedback) -> bool:
+    return any(line.strip().casefold().startswith("skipped update") for line in event.details)
 
 
 def _closed(event: Feedback) -> Move:
     last = event.details[-1] if event.details else ""
     if event.finished == "failure":
         return Move(state="failed", reason=last or "the client reported a failure", ask=True)
-    if any(line.strip().casefold().startswith("skipped update") for line in event.details):
+    if _is_skipped(event):
         reason = "the client skipped the update: nothing was installed"
         return Move(state="failed", reason=reason, ask=True)
     reason = last or "the client reported success"

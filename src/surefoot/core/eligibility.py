@@ -29,6 +29,7 @@ Reason = Literal[
     "version_unordered",
     "downgrade",
     "no_route",
+    "not_alone",
 ]
 Unknown = Literal["offer", "wait"]
 
@@ -55,13 +56,14 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `stones` are images of earlier releases that a device may have to take before. `unknown` says
     what becomes of a device that never showed a version: `offer` it (there is nothing that it
-    could be moved down from), or `wait` until it shows one.
+    could be moved down from), or `wait` until it shows one. What is `download_only` is one image.
     """
 
     parts: tuple[Firmware, ...]
     stones: tuple[Firmware, ...] = ()
     allow_downgrade: bool = False
     unknown: Unknown = "offer"
+    download_only: bool = False
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,9 @@ def judge(device: Known, demand: Demand) -> Judgement:
         if isinstance(found, Unfit):
             return found
         hops += found
+    if demand.download_only and len(hops) > 1:
+        sentence = f"{hops[0].version} must be installed before {hops[-1].version} can be held"
+        return Unfit(reason="not_alone", sentence=sentence)
     if not hops:
         versions = ", ".join(part.version for part in parts)
         return AlreadyThere(sentence=f"the device shows {versions} already")
@@ -125,7 +130,7 @@ def _judge_part(device: Known, image: Firmware, demand: Demand) -> Sequence[Firm
         found = _barred(image, possible, demand) or _route(image, possible, stones)
         if not demand.allow_downgrade and not isinstance(found, Unfit):
             found = _unsure(found[0], possible) or found
-    return found if isinstance(found, Unfit) else _client_takes(device, found)
+    return found if isinstance(found, Unfit) else _client_takes(device, found, demand)
 
 
 def _same_image(device: Known, image: Firmware) -> bool:
@@ -232,9 +237,12 @@ def _order(image: Firmware) -> Key:
     return key
 
 
-def _client_takes(device: Known, hops: Sequence[Firmware]) -> Sequence[Firmware] | Unfit:
+def _client_takes(
+    device: Known, hops: Sequence[Firmware], demand: Demand
+) -> Sequence[Firmware] | Unfit:
+    client = profile_of(device.profile)
     for image in hops:
-        why = withheld(profile_of(device.profile), [[image.file]])
+        why = withheld(client, [[image.file]], download_only=demand.download_only)
         if why:
             return Unfit(reason="client", sentence=why)
     return hops

@@ -12,7 +12,12 @@ import msgspec
 
 Silence = Literal["fail", "ignore"]
 OnStop = Literal["stay", "return"]
-Urgency = Literal["forced", "soft", "time-forced"]
+Urgency = Literal["forced", "soft", "time-forced", "download-only"]
+
+
+def done_state(urgency: Urgency) -> str:
+    """The state of a device that did what a rollout of this urgency asks."""
+    return "downloaded" if urgency == "download-only" else "verified"
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -59,7 +59,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """An action with its image, and the newest messages about it when asked for.
 
-    Not `forced`: the device may choose its time.
+    Not `forced`: the device may choose its time. `download_only`: it fetches and holds the image.
     """
 
     action: int
@@ -68,6 +68,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[str, ...] = ()
     part: str = "bApp"
     forced: bool = True
+    download_only: bool = False
 
 
 class AutoConfirm(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,19 +69,23 @@ def _within(paced: Paced, now_ms: int) -> tuple[tuple[int, int], ...]:
     return tuple(each for each in paced.recent if each[0] > now_ms - MINUTE_MS)
 
 
-def permitted(growth: Growth, count: Mapping[str, int], success_percent: int) -> int:
-    """How many devices may have begun, after so many have been verified."""
-    verified, total = count.get("verified", 0), sum(count.values())
+def permitted(
+    growth: Growth, count: Mapping[str, int], success_percent: int, done: str = "verified"
+) -> int:
+    """How many devices may have begun, after so many have reached the state `done`."""
+    verified, total = count.get(done, 0), sum(count.values())
     allowed = growth.start
     while allowed < total and verified * 100 >= success_percent * allowed:
         allowed *= growth.factor
     return allowed
 
 
-def is_stuck(growth: Growth, count: Mapping[str, int], success_percent: int) -> bool:
+def is_stuck(
+    growth: Growth, count: Mapping[str, int], success_percent: int, done: str = "verified"
+) -> bool:
     """Whether all that were permitted have ended, and too few of them well to go on."""
-    allowed, total = permitted(growth, count, success_percent), sum(count.values())
-    ended = sum(count.get(s, 0) for s in (*ERRORS, "silent", "verified", "unknown", "returned"))
+    allowed, total = permitted(growth, count, success_percent, done), sum(count.values())
+    ended = sum(count.get(s, 0) for s in (*ERRORS, "silent", done, "unknown", "returned"))
     return allowed < total and ended >= allowed
 
 

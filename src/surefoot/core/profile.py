@@ -26,13 +26,17 @@ _ZEPHYR_ATTRIBUTES = frozenset({"VIN", "hwRevision"})
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client takes. `endings`: it installs only files so named; empty: any."""
+    """What a client takes. `endings`: it installs only files so named; empty: any.
+
+    One that `holds` downloads an image and waits when it is told to skip the update.
+    """
 
     name: ProfileName
     part: str = "os"
     chunks_max: int = 1
     artifacts_max: int = 1
     endings: tuple[str, ...] = ()
+    holds: bool = True
     note: str = ""
 
 
@@ -44,10 +48,16 @@ PROFILES: dict[str, Profile] = {
             chunks_max=50,
             artifacts_max=50,
             endings=(".swu", ".zck"),
+            holds=False,
             note="closes after its restart; answers an offer to skip with success",
         ),
         Profile(name="rauc", note="closes with success before it restarts"),
-        Profile(name="zephyr", part="bApp", note="closes on the first poll of the new image"),
+        Profile(
+            name="zephyr",
+            part="bApp",
+            holds=False,
+            note="closes on the first poll of the new image",
+        ),
         Profile(name="generic", part="bApp"),
     )
 }
@@ -67,8 +77,12 @@ def recognise(agent: str, attributes: Collection[str] = ()) -> ProfileName | Non
     return "zephyr" if set(attributes) >= _ZEPHYR_ATTRIBUTES else None
 
 
-def withheld(profile: Profile, chunks: Sequence[Sequence[str]]) -> str:
+def withheld(
+    profile: Profile, chunks: Sequence[Sequence[str]], *, download_only: bool = False
+) -> str:
     """Why this client cannot take these chunks of files, by name; empty when it can."""
+    if download_only and not profile.holds:
+        return f"{profile.name} does not hold an image without installing it"
     if len(chunks) > profile.chunks_max:
         return f"{profile.name} takes at most {profile.chunks_max} chunks, not {len(chunks)}"
     for files in chunks:

@@ -2,7 +2,7 @@
 
 Keeps: a wave is a share of one stable ordering (hash of the device with the rollout), so nobody
 chooses who goes first and newcomers join the last wave, or after it a wave of their own;
-only `verified` counts as success;
+only `verified` counts as success, or, where nothing is to be installed, `downloaded`;
 images on the way to the last one have counters of their own, and a device is counted once;
 `timed_out` counts as failed; a threshold that stops wins over one that passes; a wave that can
 no longer pass stops. Counters come from sealed batches, never from live tables.
@@ -20,7 +20,7 @@ import msgspec
 
 from surefoot.core.device import ERRORS, OPEN
 from surefoot.core.errors import Refused
-from surefoot.core.governance import WavePolicy
+from surefoot.core.governance import WavePolicy, done_state
 from surefoot.core.pace import is_stuck
 
 WaveCounters: TypeAlias = Mapping[str, int]
@@ -109,9 +109,10 @@ def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> Wave
             return WaveJudgement(verdict="stopped", reason=stopped)
     count = of_wave(counters, str(wave), "verified")
     ignored = _ignored(count, policy)
-    total, verified = sum(count.values()) - ignored, count.get("verified", 0)
+    done = done_state(policy.urgency)
+    total, verified = sum(count.values()) - ignored, count.get(done, 0)
     needed = -(-total * policy.success_percent // 100)
-    shown = f"wave {wave + 1}: {verified} of {total} verified, {needed} needed"
+    shown = f"wave {wave + 1}: {verified} of {total} {done}, {needed} needed"
     if ignored:
         shown += f", {ignored} silent not counted"
     if verified >= needed:
@@ -121,7 +122,7 @@ def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> Wave
         reason = f"{shown}, only {waiting} still under way"
         return WaveJudgement(verdict="stopped", reason=reason)
     growth = policy.pace.exponential
-    if growth is not None and is_stuck(growth, count, policy.success_percent):
+    if growth is not None and is_stuck(growth, count, policy.success_percent, done):
         reason = f"{shown}, too few of those that began to let more begin"
         return WaveJudgement(verdict="stopped", reason=reason)
     return WaveJudgement(verdict="running", reason=shown)
@@ -136,7 +137,7 @@ def _ignored(count: WaveCounters, policy: WavePolicy) -> int:
 
 def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
     errors = sum(count.get(state, 0) for state in (*ERRORS, "silent")) - _ignored(count, policy)
-    ended = errors + count.get("verified", 0)
+    ended = errors + count.get(done_state(policy.urgency), 0)
     sample = min(policy.minimum_sample, sum(count.values()))
     if not errors or ended < sample:
         return ""

@@ -48,6 +48,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     explicit: tuple[Step, ...] = ()
     fleet: tuple[Running, ...] = ()
 
+    @property
+    def download_only(self) -> bool:
+        """Whether devices are only to download the firmware, so that none of them moves."""
+        return bool(self.desired.get("fleet")) and self.policy.devices.urgency == "download-only"
+
 
 def check_compatibility(wanted: Wanted) -> None:
     """Refuse a set of components that cannot work together, in any state the deployment passes."""
@@ -122,7 +127,7 @@ def unknown_devices(wanted: Wanted) -> str:
 
 def devices_return_first(wanted: Wanted) -> tuple[bool, str]:
     """Whether devices must be back before the service may go back, and why."""
-    if wanted.previous is None:
+    if wanted.previous is None or wanted.download_only:
         return False, ""
     moved = {k: _needs(v) for k, v in parts_of(wanted.manifest).items() if _is_firmware(k)}
     if not moved:

@@ -21,7 +21,7 @@ from surefoot.trust.note import VerifierKey
 
 _log = logging.getLogger("surefoot.devices")
 
-_Wave = tuple[str, int, str, str]
+_Wave = tuple[str, int, str, str, str]
 
 
 class DeviceAuthority:
@@ -35,14 +35,14 @@ class DeviceAuthority:
 
     def may_offer(self, row: DeskRow) -> bool:
         """Whether the claim behind the device's action allows to offer it."""
-        wave = (row.environment, row.deployment, row.wave, row.firmware)
+        wave = (row.environment, row.deployment, row.wave, row.firmware, row.kind)
         with self._guard:
             if wave not in self._known:
                 self._known[wave] = self._verified(wave)
             return self._known[wave]
 
     def _verified(self, wave: _Wave) -> bool:
-        environment, deployment, label, firmware = wave
+        environment, deployment, label, firmware, kind = wave
         name = wave_of(label)
         subject = f"deployment {deployment} wave {name} of {environment}"
         content = self._registry.claim(environment, deployment, name)
@@ -57,7 +57,8 @@ class DeviceAuthority:
         except (SurefootError, ValueError) as error:
             _log.error("%s: offered to nobody: %s", subject, error)
             return False
-        if not _assigns(claimed.step, deployment, name, firmware):
+        given = _assigns(claimed.step, deployment, name, firmware)
+        if not given or not _allows(claimed.step, kind):
             _log.error("%s: offered to nobody: the claim assigns something else", subject)
             return False
         return True
@@ -75,6 +76,13 @@ def _assigns(step: Step, deployment: int, wave: str, firmware: str) -> bool:
         and isinstance(offered, dict)
         and firmware in _images(offered)
     )
+
+
+def _allows(step: Step, kind: str) -> bool:
+    """Whether the device is told to install exactly when the step says so."""
+    policy = step.arguments.get("policy")
+    only = isinstance(policy, dict) and policy.get("urgency") == "download-only"
+    return step.action == "return_devices" or only == (kind == "download")
 
 
 def _for_all(found: Plain, wave: str) -> bool:

@@ -145,7 +145,9 @@ class DeviceDesk:
         if row.firmware not in self._files:
             found = self._registry.firmware(row.firmware)
             self._files[row.firmware] = found.file if found else ""
-        return not withheld(profile_of(row.profile), [[self._files[row.firmware]]])
+        only = row.kind == "download"
+        files = [[self._files[row.firmware]]]
+        return not withheld(profile_of(row.profile), files, download_only=only)
 
     def _seat(self, environment: str, device: str) -> Seat | None:
         # Environments are mostly asked for as they are kept: folding the name is the exception.

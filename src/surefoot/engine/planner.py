@@ -135,7 +135,7 @@ def _decorated(wanted: Wanted, step: Step, keep: bool) -> PlannedStep:
 
 def _also(wanted: Wanted, step: Step) -> tuple[ComponentAfter, ...]:
     """The other parts of the devices that the last wave has moved."""
-    if step.action != "await" or not step.arguments.get("last"):
+    if step.action != "await" or not step.arguments.get("last") or wanted.download_only:
         return ()
     same = _unchanged(wanted)
     parts = [c.name for c in wanted.manifest.of_kind("firmware") if c.name != step.component]
@@ -146,12 +146,17 @@ _UNDO = {"start": "stop", "switch": "revert", "wave": "return_devices"}
 
 
 def _undo(step: Step, keep: bool) -> Step | None:
-    """What undoes a step. Devices stay where they are only when the service does: `keep`."""
+    """What undoes a step. Devices stay where they are only when the service does: `keep`.
+
+    A download is withdrawn: what it left on a device is installed by nobody.
+    """
     action = _UNDO.get(step.action)
     if action is None:
         return None
     policy = step.arguments.get("policy")
-    if keep and isinstance(policy, dict) and policy.get("on_stop") == "stay":
+    if isinstance(policy, dict) and (
+        (keep and policy.get("on_stop") == "stay") or policy.get("urgency") == "download-only"
+    ):
         action = "stop_rollout"
     return msgspec.structs.replace(
         step, id=f"{step.id}-undo", action=action, summary=f"undo: {step.summary}"
@@ -168,7 +173,7 @@ _MAKES_TRUE = {
 
 def _after(wanted: Wanted, step: Step) -> ComponentAfter | None:
     if step.action in ("await", "soak") and step.arguments.get("last"):
-        return _record(wanted, step.component)
+        return None if wanted.download_only else _record(wanted, step.component)
     kind = _MAKES_TRUE.get(step.action)
     if kind is None:
         return None
@@ -307,6 +312,8 @@ def _changes(wanted: Wanted) -> tuple[Change, ...]:
         before = f"{state.version} {state.artifact[7:19]}" if state else ""
         after = f"{component.version} {component.artifact[7:19]}"
         sign = "+" if state is None else "=" if state.artifact == component.artifact else "~"
+        if wanted.download_only and component.kind == "firmware" and sign != "=":
+            sign, after = "=", f"{before or 'none'}; {after} is only downloaded"
         changes.append(
             Change(sign=sign, subject=component.name, before=before, after=after)  # type: ignore[arg-type]
         )

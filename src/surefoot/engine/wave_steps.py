@@ -5,6 +5,7 @@ Does not: judge (`core.rollout`) or act.
 
 from __future__ import annotations
 
+from surefoot.core.errors import Refused
 from surefoot.core.plan import phase_of
 from surefoot.core.target import Plain, Step
 from surefoot.engine.compatibility import Wanted
@@ -15,6 +16,7 @@ def with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
     contract, a hold until the declared share of all the rollout's devices is verified."""
     waves = [step for step in steps if step.action == "wave"]
     soaks = wanted.policy.devices.pace.soak_seconds
+    done = "done" if wanted.download_only else "verified"
     woven = []
     for step in steps:
         woven.append(step)
@@ -27,7 +29,7 @@ def with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
                     action="await",
                     component=step.component,
                     arguments=_waited(step, last=last and not soaks),
-                    summary=f"wait until {step.summary} is verified",
+                    summary=f"wait until {step.summary} is {done}",
                 )
             )
         if step.action == "wave" and soaks:
@@ -42,6 +44,7 @@ def with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
                 )
             )
     if waves and any(phase_of(step) == phase_of(_CONTRACT) for step in steps):
+        _check_moves(wanted)
         percent = wanted.policy.devices.contract_percent
         # Of several images no one version tells who has all of them.
         image = waves[-1].arguments.get("firmware") if _alone(waves[-1]) else None
@@ -56,6 +59,18 @@ def with_waits(wanted: Wanted, steps: list[Step]) -> list[Step]:
             )
         )
     return woven
+
+
+def _check_moves(wanted: Wanted) -> None:
+    """Refuse to remove the old way in a deployment that moves no device from it."""
+    if wanted.download_only:
+        raise Refused(
+            "plan.download-only",
+            f"release {wanted.manifest.version} to {wanted.environment.name}",
+            expected="nothing that is removed before devices have moved",
+            found="a contract migration, and devices that only download",
+            remedy="deploy it with another type, or download a release that removes nothing",
+        )
 
 
 def _alone(step: Step) -> bool:

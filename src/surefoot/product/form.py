@@ -244,8 +244,9 @@ class Devices(
     `error_count` failed devices stop a wave like a share of them. Devices that never asked before
     the deadline are silent: they fail, or up to `silent_percent` of a wave are not counted. A wave
     that stops makes the devices return, or stay. A `soft` update leaves the time to the device, a
-    `time-forced` one does until `force_after_seconds` after it was assigned. What is not
-    begun at `end` is withdrawn. Where a device names no time zone that is known, `timezone` counts.
+    `time-forced` one does until `force_after_seconds` after it was assigned, a `download-only` one
+    is fetched and held, and a later deployment of the same release installs it. What is not begun
+    at `end` is withdrawn. Where a device names no time zone that is known, `timezone` counts.
     """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
@@ -267,7 +268,7 @@ class Devices(
     silent: Literal["fail", "ignore"] = "fail"
     silent_percent: Percent = 10
     on_stop: Literal["stay", "return"] = "return"
-    type: Literal["forced", "soft", "time-forced"] = "forced"
+    type: Literal["forced", "soft", "time-forced", "download-only"] = "forced"
     force_after_seconds: Seconds | None = None
     concurrency: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     rate_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None

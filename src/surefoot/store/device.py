@@ -89,6 +89,7 @@ class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     profile: str = ""
     profile_by: str = ""
     held: str = ""
+    kind: str = ""
 
 
 class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
@@ -241,6 +242,7 @@ class DeviceRegistry:
             # What takes a rollout back is never left to the device.
             forced=not row[3]
             or msgspec.json.decode(row[3], type=Terms).binds(row[2], self._now_ms()),
+            download_only=row[4] == "download",
             messages=tuple(line[0] for line in found),
         )
 
@@ -282,7 +284,10 @@ class DeviceRegistry:
         firmware = self.firmware(found.firmware) if found.state in OPEN and found.profile else None
         if firmware is None:
             return found
-        why = withheld(profile_of(found.profile), [[firmware.file]])
+        with self._database.read() as session:
+            kind = session.row("device.kind", action=found.action)
+        only = kind is not None and kind[0] == "download"
+        why = withheld(profile_of(found.profile), [[firmware.file]], download_only=only)
         return msgspec.structs.replace(found, withheld=why)
 
     def timeline(

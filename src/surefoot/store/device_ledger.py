@@ -163,7 +163,7 @@ class DeviceLedger:
 
     def _try_again(self, device: DeviceRow, failed: ActionRow) -> None:
         """Another attempt, where the plan allows one: the failure counts no more, the last does."""
-        if failed.kind != "update" or device.action != failed.action or device.standing:
+        if failed.kind == "return" or device.action != failed.action or device.standing:
             return
         found = next_attempt(self._session, device, failed, self._now_ms)
         if found is not None:

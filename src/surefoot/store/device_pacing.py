@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from surefoot.core.device import CancelAsked
+from surefoot.core.governance import done_state
 from surefoot.core.pace import (
     NEVER_MS,
     Held,
@@ -190,8 +191,8 @@ class _Pass:
         """How many may begin; a device's further attempt is no further device to growth."""
         pace, reached, under_way = self._terms.pace, None, 0
         if pace.exponential is not None and not again:
-            share = self._terms.success_percent
-            reached = permitted(pace.exponential, self._rollout.count, share)
+            share, done = self._terms.success_percent, done_state(self._terms.urgency)
+            reached = permitted(pace.exponential, self._rollout.count, share, done)
         if pace.concurrency:
             counts = (
                 self._session.row("device_pace.begun", **self._key),

@@ -17,7 +17,7 @@ from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 
 SECOND = 2
 """What `again` says of a further attempt: its device may have changed already."""
-_RUNNING = ("running", "complete")
+_RUNNING = ("running", "complete", "downloaded")
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,7 +59,7 @@ def next_attempt(
     task = Task(
         deployment=failed.deployment,
         wave=failed.wave,
-        kind="update",
+        kind=failed.kind,
         release=given[0],
         firmware=msgspec.json.decode(given[1], type=Firmware),
         deadline_ms=NEVER_MS,

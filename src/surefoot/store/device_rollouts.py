@@ -57,6 +57,16 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     force_after_seconds: int = 0
 
     @property
+    def download_only(self) -> bool:
+        """Whether devices fetch and hold the image, and install nothing."""
+        return self.urgency == "download-only"
+
+    @property
+    def status(self) -> str:
+        """The rollout's once all is assigned; what is only held may be assigned again."""
+        return "downloaded" if self.download_only else "complete"
+
+    @property
     def share(self) -> Share:
         """Which devices the wave is for."""
         return Share(
@@ -75,6 +85,7 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
             stones=self.stones,
             allow_downgrade=self.allow_downgrade,
             unknown=self.unknown,
+            download_only=self.download_only,
         )
 
 
@@ -123,7 +134,7 @@ class DeviceRollouts:
             task = Task(
                 deployment=wave.deployment,
                 wave=str(wave.wave),
-                kind="update",
+                kind="download" if wave.download_only else "update",
                 release=wave.release,
                 firmware=wave.firmware,
                 deadline_ms=NEVER_MS
@@ -136,7 +147,7 @@ class DeviceRollouts:
             ledger.open_wave(self._environment, task)
             self._keep(session, task, claimed)
             if wave.percent == 100:
-                self._end(session, wave.deployment, "complete")
+                self._end(session, wave.deployment, wave.status)
             figures: Plain = {"assigned": len(chosen.devices), **chosen.left_out}
             return Outcome(status="done", figures=figures)
 
@@ -153,7 +164,7 @@ class DeviceRollouts:
                 "deployment": wave.deployment,
             }
             session.run("device_pace.put", **key, terms=msgspec.json.encode(terms).decode())
-            if wave.percent == 100:
+            if wave.percent == 100 and not wave.download_only:
                 open_to_newcomers(session, key, wave.wave, wave.targeting)
             if wave.pace.holds:
                 session.run(
@@ -278,7 +289,7 @@ class DeviceRollouts:
             before = moved.get(name, number) < number
             if (
                 action is not None
-                and kind == "update"
+                and kind != "return"
                 and (state != "returned" or before or action.again == SECOND)
             ):
                 found.append((device, action, before))

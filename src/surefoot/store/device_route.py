@@ -21,8 +21,13 @@ from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 _GOES_ON: dict[str, frozenset[str]] = {
     "update": frozenset({"running", "complete"}),
     "return": frozenset({"returned"}),
+    "download": frozenset(),  # what is only held is no step of a way
 }
-_DONE: dict[ActionKind, ActionState] = {"update": "verified", "return": "returned"}
+_DONE: dict[ActionKind, ActionState] = {
+    "update": "verified",
+    "return": "returned",
+    "download": "downloaded",
+}
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -162,8 +162,10 @@ class FleetTarget:
         if not count:
             del plain["count"]
         share = f"{count} in all" if count else f"{percent}%"
-        back = wanted.previous is not None
+        holds = wanted.policy.urgency == "download-only"
+        back = wanted.previous is not None or holds
         narrowed = wanted.policy.query or wanted.policy.devices
+        verb = "download" if holds else "to"
         whose = "targeted devices" if narrowed else "devices"
         return Step(
             id=f"{self._name}-wave-{wave + 1}",
@@ -171,7 +173,7 @@ class FleetTarget:
             action="wave",
             component=wanted.component,
             arguments=plain,
-            summary=f"wave {wave + 1}: {share} of the {whose} to {wanted.firmware.version}",
+            summary=f"wave {wave + 1}: {share} of the {whose} {verb} {wanted.firmware.version}",
             reversible=back,
             why_irreversible="" if back else "there is no earlier firmware to return to",
         )

@@ -1,4 +1,5 @@
-"""How urgent an offer is, as a device reads it over a real socket: forced, soft, time-forced."""
+"""How urgent an offer is, as a device reads it over a real socket: forced, soft, time-forced,
+download-only."""
 
 import json
 import time
@@ -44,8 +45,15 @@ def door(tmp_path: Path, now: Now) -> Iterator[DoorClient]:
 
 
 def assign(door: DoorClient, urgency: Urgency, force_after_seconds: int = 0) -> int:
-    wave = Wave(
-        deployment=1,
+    door.house.assign(ENV, door_wave(door, urgency, force_after_seconds))
+    return newest(door)
+
+
+def door_wave(
+    door: DoorClient, urgency: Urgency, force_after_seconds: int = 0, *, deployment: int = 1
+) -> Wave:
+    return Wave(
+        deployment=deployment,
         wave=0,
         percent=100,
         release=RELEASE,
@@ -54,8 +62,6 @@ def assign(door: DoorClient, urgency: Urgency, force_after_seconds: int = 0) -> 
         urgency=urgency,
         force_after_seconds=force_after_seconds,
     )
-    door.house.assign(ENV, wave)
-    return newest(door)
 
 
 def newest(door: DoorClient) -> int:
@@ -109,3 +115,43 @@ def test_what_takes_a_soft_rollout_back_is_forced(door: DoorClient) -> None:
     token = Claims(ENV).token(step, "1/undo", 2)
     door.rollouts.return_devices(back, token, encode_claimed(step, token))
     assert handling(door, newest(door)) == ("forced", "forced")
+
+
+def test_a_download_ends_with_the_report_of_it_and_counts_as_no_installation(
+    door: DoorClient,
+) -> None:
+    action = assign(door, "download-only")
+    assert handling(door, action) == ("forced", "skip")
+    assert door.ask("GET", door.artifact_path(action))[0] == 200
+    path = f"deploymentBase/{action}/feedback"
+    assert door.ask("POST", path, report("downloaded", "success", "held"))[0] == 200
+    (row,) = door.house.registry.page(ENV)
+    assert (row.state, row.strength, row.runs) == ("downloaded", "reported", "")
+    assert "deploymentBase" not in door.links()
+    assert door.ask("POST", path, report("closed", "success"))[0] == 410
+    (newest_rollout,) = door.rollouts.newest()
+    assert newest_rollout.status == "downloaded"
+    # The same release again, now to be installed.
+    wave = door_wave(door, "forced", deployment=2)
+    door.house.assign(ENV, wave, 2)
+    again = newest(door)
+    assert again != action and handling(door, again) == ("forced", "forced")
+
+
+@pytest.mark.parametrize("agent", ["libcurl-agent/1.0", "Zephyr"])
+def test_a_client_that_holds_no_image_is_not_told_to(door: DoorClient, agent: str) -> None:
+    shown = {"mode": "merge", "data": {"sw_version": "1.0.0"}}
+    assert door.ask("PUT", "configData", shown, User_Agent=agent)[0] == 200
+    door.house.assign(ENV, door_wave(door, "download-only"))
+    (row,) = door.house.registry.page(ENV)
+    assert row.action == 0  # it is left out of the waves
+
+
+def test_a_client_that_is_known_later_is_told_nothing_either(door: DoorClient) -> None:
+    action = assign(door, "download-only")
+    path = f"deploymentBase/{action}"
+    assert door.ask("GET", path, User_Agent="libcurl-agent/1.0")[0] == 404
+    assert "deploymentBase" not in door.links()
+    found = door.house.registry.find(ENV, "dev1")
+    assert found is not None and found.state == "assigned"
+    assert found.withheld == "swupdate does not hold an image without installing it"

@@ -8,7 +8,7 @@ from surefoot.doors.cli import show
 
 _BAR = 30
 _ORDER = (
-    *("verified", "reported", "installing", "downloading", "offered", "assigned"),
+    *("verified", "downloaded", "reported", "installing", "downloading", "offered", "assigned"),
     *("failed", "timed_out", "returned", "unknown"),
 )
 

@@ -123,7 +123,8 @@ def confirmations(root: str, poll: Poll, active: AutoConfirm | None) -> dict[str
 def offer_document(root: str, offer: Offer, key: str, *, messages: bool) -> dict[str, object]:
     """An action for deploymentBase, installedBase and confirmationBase: one chunk, one artifact.
 
-    Never `update: skip`: swupdate answers that with success.
+    `update: skip` only to download: never to clients that do not hold an image, such as swupdate,
+    which answers it with success.
     """
     chunk = {
         "part": offer.part,
@@ -134,7 +135,11 @@ def offer_document(root: str, offer: Offer, key: str, *, messages: bool) -> dict
     handling = "forced" if offer.forced else "attempt"
     document: dict[str, object] = {
         "id": str(offer.action),
-        key: {"download": handling, "update": handling, "chunks": [chunk]},
+        key: {
+            "download": handling,
+            "update": "skip" if offer.download_only else handling,
+            "chunks": [chunk],
+        },
     }
     if messages:
         document["actionHistory"] = {

@@ -36,6 +36,7 @@ _WARN, _BAD, _IDLE = Tone("wait", "warn"), Tone("bad", "cross"), Tone("idle", "d
 
 TONES: dict[str, Tone] = {
     **dict.fromkeys(("succeeded", "done", "pass", "passed", "approve", "verified", "idle ok"), _OK),
+    "downloaded": _OK,
     **dict.fromkeys(("running", "claimed", "returning"), _RUN),
     **dict.fromkeys(("waiting", "paused", "frozen"), _WAIT),
     **dict.fromkeys(("stopped", "inconclusive", "drift"), _WARN),
@@ -200,6 +201,7 @@ class WaveBar(NamedTuple):
 
 _WAVE_TONES = (
     ("verified", "tone-ok"),
+    ("downloaded", "tone-ok"),
     ("returned", "tone-wait"),
     ("reported", "tone-run"),
     ("installing", "tone-run"),
@@ -233,14 +235,15 @@ def _wave(
     success = int(policy.get("success_percent", 100)) if policy else 100
     errors = int(policy.get("error_percent", 10)) if policy else 10
     sample = int(policy.get("minimum_sample", 1)) if policy else 1
+    done = "downloaded" if policy.get("urgency") == "download-only" else "verified"
     return WaveBar(
         title=f"Wave {number + 1}{share}" if number >= 0 else _TITLES.get(name, name),
         total=total,
-        verified=int(counts.get("verified", 0)),
+        verified=int(counts.get("verified", 0)) + int(counts.get("downloaded", 0)),
         errors=int(counts.get("failed", 0)) + int(counts.get("timed_out", 0)),
         parts=shares(parts, total),
         threshold=f"{success}%" if number >= 0 else "",
-        note=f"passes at {success} % verified; stops above {errors} % errors, once {sample} ended"
+        note=f"passes at {success} % {done}; stops above {errors} % errors, once {sample} ended"
         if number >= 0
         else "",
     )

@@ -43,7 +43,7 @@ SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attrib
     d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, ''),
     COALESCE(e.consent, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
-    COALESCE(t.profile_by, ''), COALESCE(h.held, '')
+    COALESCE(t.profile_by, ''), COALESCE(h.held, ''), COALESCE(a.kind, '')
 FROM devices d LEFT JOIN device_actions a ON a.action = d.action
     LEFT JOIN device_action_traits e ON e.action = d.action
     LEFT JOIN device_traits t ON t.number = d.number
@@ -138,10 +138,13 @@ SELECT DISTINCT f.record FROM device_rollouts r JOIN device_firmware f ON f.dige
 WHERE r.environment = :environment AND r.version = :version
 
 -- name: offer
-SELECT a.state, f.record, a.assigned_ms, CASE WHEN a.kind = 'update' THEN p.terms END
+SELECT a.state, f.record, a.assigned_ms, CASE WHEN a.kind = 'update' THEN p.terms END, a.kind
 FROM device_actions a JOIN device_firmware f ON f.digest = a.firmware
     LEFT JOIN device_paces p ON p.environment = a.environment AND p.deployment = a.deployment
 WHERE a.action = :action AND a.number = :number
+
+-- name: kind
+SELECT kind FROM device_actions WHERE action = :action
 
 -- name: messages
 SELECT reason FROM device_reports WHERE number = :number AND action = :action AND reason <> ''

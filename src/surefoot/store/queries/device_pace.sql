@@ -31,7 +31,7 @@ ON CONFLICT (action) DO UPDATE SET held = EXCLUDED.held, again = EXCLUDED.again,
 -- name: pause
 INSERT INTO device_holds (action, environment, deployment, held, again, due_ms)
 SELECT action, environment, deployment, 'paused', 0, 0 FROM device_actions
-WHERE environment = :environment AND deployment = :deployment AND kind = 'update'
+WHERE environment = :environment AND deployment = :deployment AND kind <> 'return'
     AND state = 'assigned'
 ON CONFLICT (action) DO UPDATE SET held = 'paused', due_ms = 0,
     again = CASE WHEN device_holds.again = 0 THEN 1 ELSE device_holds.again END
@@ -72,7 +72,7 @@ WHERE environment = :environment AND deployment = :deployment
 
 -- name: begun
 SELECT COUNT(*) FROM device_actions WHERE environment = :environment
-    AND deployment = :deployment AND kind = 'update'
+    AND deployment = :deployment AND kind <> 'return'
     AND state IN ('offered', 'downloading', 'installing', 'reported')
 
 -- name: let_begin
@@ -82,7 +82,7 @@ WHERE h.environment = :environment AND h.deployment = :deployment AND h.held = '
 
 -- name: not_begun
 SELECT device, action FROM device_actions
-WHERE environment = :environment AND deployment = :deployment AND kind = 'update'
+WHERE environment = :environment AND deployment = :deployment AND kind <> 'return'
     AND state = 'assigned'
 ORDER BY action LIMIT :limit
 
@@ -106,7 +106,7 @@ UPDATE devices SET change = :change WHERE number = :number
 SELECT COUNT(*) FROM device_actions
 WHERE number = :number AND environment = :environment AND deployment = :deployment
     AND firmware = :firmware
-    AND kind = 'update'
+    AND kind <> 'return'
 
 -- name: repeat
 SELECT a.release, f.record FROM device_actions a JOIN device_firmware f ON f.digest = a.firmware
