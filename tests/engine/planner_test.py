@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from surefoot.core.errors import Refused
-from surefoot.core.governance import EnvironmentPolicy, WavePolicy
+from surefoot.core.governance import EnvironmentPolicy, OnStop, WavePolicy
 from surefoot.core.manifest import Manifest
 from surefoot.core.plan import Plan, Settings, decode, phase_of
 from surefoot.core.target import Observation, Plain, Step
@@ -300,3 +300,37 @@ def test_the_hold_before_a_contract_asks_for_the_declared_share(tmp_path: Path) 
     steps = {p.step.id[3:]: p.step for p in make(tmp_path, policy=policy).steps}
     assert steps["hold-contract"].arguments == {"percent": 95}
     assert "hold-contract" not in actions(make(tmp_path, explicit=STEPS[:1] + STEPS[3:]))
+
+
+def fleet_steps(plan: Plan) -> list[tuple[str, str]]:
+    return [
+        (p.undo.action, p.undo.summary) for p in plan.steps if p.step.action == "wave" and p.undo
+    ]
+
+
+def staying(on_stop: OnStop) -> tuple[Step, ...]:
+    policy = msgspec.to_builtins(WavePolicy(on_stop=on_stop))
+    return tuple(
+        msgspec.structs.replace(each, arguments={**each.arguments, "policy": policy})
+        if each.action == "wave"
+        else each
+        for each in STEPS
+    )
+
+
+def test_devices_return_to_the_release_that_is_named_unless_they_are_to_stay(
+    tmp_path: Path,
+) -> None:
+    back = manifest_of("0.9.0")
+    named = make(tmp_path, back=back, explicit=staying("return"))
+    assert fleet_steps(named)[0] == ("return_devices", "undo: , back to release 0.9.0")
+    assert {action for action, _ in fleet_steps(named)} == {"return_devices"}
+    stays = make(tmp_path, back=back, explicit=staying("stay"))
+    assert stays.keep_service
+    assert {action for action, _ in fleet_steps(stays)} == {"stop_rollout"}
+
+
+def test_a_named_release_that_a_service_would_not_serve_is_refused(tmp_path: Path) -> None:
+    back = changed(manifest_of("0.9.0"), firmware={"requires": {"http": [3, 3]}})
+    with pytest.raises(Refused, match=r"after a return"):
+        make(tmp_path, back=back)

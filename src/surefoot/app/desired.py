@@ -128,13 +128,17 @@ def _service(
 
 
 class FleetAsk(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fleet's desired state is asked for; `earlier` are the releases registered before."""
+    """What a fleet's desired state is asked for; `earlier` are the releases registered before.
+
+    `back` is the release that the definition names for devices that return.
+    """
 
     purpose: str
     release: str
     number: int
     previous: Manifest | None
     earlier: Sequence[Manifest] = ()
+    back: Manifest | None = None
 
 
 def fleet_of(
@@ -150,6 +154,8 @@ def fleet_of(
     if ask.purpose == "rollback":
         # Whoever takes a release back takes its devices back: that is no silent downgrade.
         devices = msgspec.structs.replace(devices, allow_downgrade=True)
+    if ask.back is None:
+        devices = msgspec.structs.replace(devices, return_to="")
     *parts, last = firmware
     desired: Plain = {
         "component": last.name,
@@ -161,7 +167,9 @@ def fleet_of(
         "waves": list(policy.devices.waves),
         "policy": msgspec.to_builtins(devices),
     }
-    if now.get(last.name) is not None and ask.previous is not None:
+    if ask.back is not None:
+        desired["previous"] = _named(firmware, ask.back)
+    elif now.get(last.name) is not None and ask.previous is not None:
         earlier = ask.previous.of_kind("firmware")
         images = {
             c.name: now[c.name].detail.get("image", c.detail["image"])
@@ -177,6 +185,12 @@ def fleet_of(
                 "parts": list(images.values()),
             }
     return {name: value for name, value in desired.items() if value != []}
+
+
+def _named(firmware: Sequence[ManifestComponent], back: Manifest) -> Plain:
+    """What devices return to: the same parts, of the release that is named."""
+    *parts, last = (back.component(component.name).detail["image"] for component in firmware)
+    return {"release": back.digest(), "firmware": last, "parts": parts}
 
 
 def _stones(

@@ -11,10 +11,11 @@ from surefoot.app.facade import App
 from surefoot.app.fleet_look import running_on
 from surefoot.core import environment as environments
 from surefoot.core import release as releases
-from surefoot.core.errors import Refused
+from surefoot.core.errors import Corrupt, Failed, Refused
 from surefoot.core.governance import EnvironmentPolicy
 from surefoot.core.manifest import Manifest
 from surefoot.core.plan import Plan, Settings
+from surefoot.core.return_to import named_return, refused
 from surefoot.core.target import Observation, Plain, Step
 from surefoot.core.world import Environment, World
 from surefoot.engine.compatibility import Running
@@ -82,6 +83,7 @@ def plan_for(app: App, ask: Ask) -> Plan:
         settings=settings,
         desired=desired,
         explicit=explicit,
+        back=None if quiet or "fleet" not in desired else _back(app, ask, ground, manifest, policy),
         smoke=() if quiet else smoke,
         heads=ground.heads,
         fleet=() if quiet or not policy.fleet else _devices(app, ground, manifest, desired),
@@ -154,7 +156,9 @@ def _fleet(
 ) -> Plain:
     if not policy.fleet:
         return {}
+    back = _back(app, ask, ground, manifest, policy)
     ask_fleet = FleetAsk(
+        back=back,
         purpose=ask.purpose,
         release=ground.release,
         number=ground.number,
@@ -162,6 +166,23 @@ def _fleet(
         earlier=[app.manifest(release) for release in ground.earlier],
     )
     return fleet_of(manifest, ask_fleet, policy, ground.environment)
+
+
+def _back(
+    app: App, ask: Ask, ground: _Ground, manifest: Manifest, policy: EnvironmentPolicy
+) -> Manifest | None:
+    """The release that devices return to by name, its images there and checked; or None."""
+    wanted, rollback = policy.devices.return_to, ask.purpose == "rollback"
+    if not wanted or not policy.fleet or policy.devices.urgency == "download-only":
+        return None
+    earlier = [app.manifest(release) for release in ground.earlier]
+    found = named_return(manifest, earlier, wanted, rollback=rollback)
+    for component in found.of_kind("firmware") if found is not None else ():
+        try:
+            app.blobs.path(component.artifact)
+        except (Failed, Corrupt) as error:
+            raise refused(wanted, f"the image of {component.name}", str(error)) from error
+    return found
 
 
 def _ground(world: World, ask: Ask) -> _Ground:

@@ -83,6 +83,7 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_stop: OnStop = "return"
     urgency: Urgency = "forced"
     force_after_seconds: int = 0
+    return_to: str = ""
     pace: Pace = Pace()
 
 

@@ -47,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     heads: dict[str, int]
     explicit: tuple[Step, ...] = ()
     fleet: tuple[Running, ...] = ()
+    back: Manifest | None = None
 
     @property
     def download_only(self) -> bool:
@@ -63,6 +64,7 @@ def check_compatibility(wanted: Wanted) -> None:
         during = {k: v for k, v in new.items() if not k.startswith("firmware ")} | old_firmware
         problems += conflicts(during)
     problems += _stranded(wanted)
+    problems += _stranded_on_return(wanted)
     if wanted.environment.components and wanted.previous is not None:
         problems += _contract_problems(wanted)
     if problems:
@@ -91,6 +93,20 @@ def _stranded(wanted: Wanted) -> list[str]:
         if found:
             problems.append(f"{found[0]}: {_named(running)}")
     return problems
+
+
+def _stranded_on_return(wanted: Wanted) -> list[str]:
+    """What a device that returned to the named release could meet, and would not work with."""
+    if wanted.back is None:
+        return []
+    returned = {
+        label: _needs(known)
+        for label, known in parts_of(wanted.back).items()
+        if _is_firmware(label)
+    }
+    clouds = [_cloud(wanted.manifest), *([_cloud(wanted.previous)] if wanted.previous else [])]
+    found = [line for cloud in clouds for line in conflicts({**cloud, **returned})]
+    return [f"{line}, after a return" for line in dict.fromkeys(found) if _is_firmware(line)]
 
 
 def _named(running: Running) -> str:

@@ -125,7 +125,7 @@ def _decorated(wanted: Wanted, step: Step, keep: bool) -> PlannedStep:
     wave = step.arguments.get("wave", 0)
     return PlannedStep(
         step=step,
-        undo=_undo(step, keep),
+        undo=_undo(wanted, step, keep),
         after=_after(wanted, step),
         before=_before(wanted, step),
         wave=int(wave) if isinstance(wave, int) else 0,
@@ -145,7 +145,7 @@ def _also(wanted: Wanted, step: Step) -> tuple[ComponentAfter, ...]:
 _UNDO = {"start": "stop", "switch": "revert", "wave": "return_devices"}
 
 
-def _undo(step: Step, keep: bool) -> Step | None:
+def _undo(wanted: Wanted, step: Step, keep: bool) -> Step | None:
     """What undoes a step. Devices stay where they are only when the service does: `keep`.
 
     A download is withdrawn: what it left on a device is installed by nobody.
@@ -158,9 +158,10 @@ def _undo(step: Step, keep: bool) -> Step | None:
         (keep and policy.get("on_stop") == "stay") or policy.get("urgency") == "download-only"
     ):
         action = "stop_rollout"
-    return msgspec.structs.replace(
-        step, id=f"{step.id}-undo", action=action, summary=f"undo: {step.summary}"
-    )
+    summary = f"undo: {step.summary}"
+    if action == "return_devices" and wanted.back is not None:
+        summary += f", back to release {wanted.back.version}"
+    return msgspec.structs.replace(step, id=f"{step.id}-undo", action=action, summary=summary)
 
 
 _MAKES_TRUE = {

@@ -44,6 +44,9 @@ Percent = Annotated[int, Meta(ge=0, le=100)]
 Seconds = Annotated[int, Meta(ge=1, le=31_536_000)]
 Version = Annotated[int, Meta(ge=0, le=1_000_000)]
 Tool = Annotated[str, Meta(pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]{0,60}", description="a tool")]
+ReleaseVersion = Annotated[
+    str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9a-z.]{1,20})?$", max_length=64)
+]
 VersionRange = Annotated[
     str,
     Meta(
@@ -243,10 +246,11 @@ class Devices(
     many devices in all and one of the rest, and `exponential` one wave that grows with success.
     `error_count` failed devices stop a wave like a share of them. Devices that never asked before
     the deadline are silent: they fail, or up to `silent_percent` of a wave are not counted. A wave
-    that stops makes the devices return, or stay. A `soft` update leaves the time to the device, a
-    `time-forced` one does until `force_after_seconds` after it was assigned, a `download-only` one
-    is fetched and held, and a later deployment of the same release installs it. What is not begun
-    at `end` is withdrawn. Where a device names no time zone that is known, `timezone` counts.
+    that stops makes the devices return, to the release before or the one that `return_to` names, or
+    stay. A `soft` update leaves the time to the device, a `time-forced` one does until
+    `force_after_seconds` after it was assigned, a `download-only` one is fetched and held, and a
+    later deployment of the same release installs it. What is not begun at `end` is withdrawn. Where
+    a device names no time zone that is known, `timezone` counts.
     """
 
     waves: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(min_length=1)] = (100,)
@@ -268,6 +272,7 @@ class Devices(
     silent: Literal["fail", "ignore"] = "fail"
     silent_percent: Percent = 10
     on_stop: Literal["stay", "return"] = "return"
+    return_to: ReleaseVersion | None = None
     type: Literal["forced", "soft", "time-forced", "download-only"] = "forced"
     force_after_seconds: Seconds | None = None
     concurrency: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None

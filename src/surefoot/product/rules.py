@@ -86,6 +86,7 @@ def _waves(devices: Devices) -> WavePolicy:
         silent=devices.silent,
         silent_percent=devices.silent_percent,
         on_stop=devices.on_stop,
+        return_to=devices.return_to or "",
         urgency=devices.type,
         force_after_seconds=devices.force_after_seconds or 0,
         pace=_pace(devices),

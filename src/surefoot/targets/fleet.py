@@ -167,13 +167,15 @@ class FleetTarget:
         narrowed = wanted.policy.query or wanted.policy.devices
         verb = "download" if holds else "to"
         whose = "targeted devices" if narrowed else "devices"
+        version, named = wanted.firmware.version, wanted.policy.return_to
+        then = f"; a return goes to release {named}" if named else ""
         return Step(
             id=f"{self._name}-wave-{wave + 1}",
             target=self._name,
             action="wave",
             component=wanted.component,
             arguments=plain,
-            summary=f"wave {wave + 1}: {share} of the {whose} {verb} {wanted.firmware.version}",
+            summary=f"wave {wave + 1}: {share} of the {whose} {verb} {version}{then}",
             reversible=back,
             why_irreversible="" if back else "there is no earlier firmware to return to",
         )
