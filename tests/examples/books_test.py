@@ -49,7 +49,7 @@ def run(
     load = clients(service, folder / "logs", "--rate", "40")
     time.sleep(1.5)
     load.send_signal(signal.SIGTERM)
-    out = load.communicate(timeout=20)[0]
+    out = load.communicate(timeout=120)[0]
     assert load.returncode == 0
     found = json.loads(out)
     assert found["failed"] == 0
@@ -148,7 +148,7 @@ def test_a_service_that_is_killed_shows_as_failed_requests(
     load = clients(service, tmp_path / "logs", "--kept", "1", "--fresh", "1", "--seconds", "1")
     time.sleep(0.5)
     os.kill(service._process.pid, signal.SIGKILL)
-    load.communicate(timeout=20)
+    load.communicate(timeout=120)
     assert service.stop() == -signal.SIGKILL
     status, report = books("--clients", tmp_path / "logs", "--database", database)
     assert (status, "requests failed: expected 0" in report) == (1, True)

@@ -84,5 +84,5 @@ class Service:
     def stop(self) -> int:
         """End it in order; its exit status."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=15)
+        self._process.communicate(timeout=120)
         return self._process.returncode
