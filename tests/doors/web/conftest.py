@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from surefoot import compose
 from surefoot.app.operation import OPERATIONS, Request
@@ -35,6 +35,9 @@ from surefoot.trust.note import SignerKey
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "thermostat"
 PEOPLE = ("ann", "bob", "cyn")
+BROWSER_MS = 90_000
+
+expect.set_options(timeout=BROWSER_MS)
 
 
 class Place:
@@ -194,7 +197,7 @@ class Place:
         self.call("finding accept", "ann", **named, days=20, control="never run optimised")
 
     def _ended(self, ask: Callable[[], Any], name: str, while_: tuple[str, ...]) -> Any:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while (answer := ask())[name] in while_:
             assert time.monotonic() < deadline, answer
             time.sleep(0.1)
@@ -243,6 +246,7 @@ class Watched:
         self.complaints: list[str] = []
 
     def watch(self, page: Page) -> Page:
+        page.set_default_timeout(BROWSER_MS)
         page.on("console", lambda message: self._note(message.text))
         page.on("pageerror", lambda error: self._note(str(error)))
         return page
@@ -261,7 +265,7 @@ def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # The browser's sandbox cannot be made by root.
         args = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=args)
+        browser = playwright.chromium.launch(executable_path=path, args=args, timeout=BROWSER_MS)
         yield browser
         browser.close()
 

@@ -85,7 +85,7 @@ def _tell(place: Any, device: str, *told: Any) -> None:
 
 
 def _sealed(place: Any) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while place.call("fleet show", "ann", name="staging")["versions"].get("1.0.0") != 1:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -65,7 +65,7 @@ class Browser:
     def ask(
         self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection(self.place, timeout=20)
+        connection = http.client.HTTPConnection(self.place, timeout=90)
         sent = {"cookie": self.cookie, **(headers or {})}
         connection.request(method, path, body, {k: v for k, v in sent.items() if v})
         found = connection.getresponse()

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 
-def _signed_in(chromium: Browser, place: Any, who: str, watched: Any) -> Page:
+@pytest.fixture
+def held(place: Any) -> int:
+    """A deployment to production that waits for approvals.
+
+    Another file of tests may have approved the first one before, in the same installation.
+    """
+    shown = place.call("deployment list", "ann", environment="production")["deployments"]
+    waiting = [int(each["number"]) for each in shown if each["status"] == "waiting"]
+    return waiting[0] if waiting else int(place.request("production", "1.0.0"))
+
+
+def _signed_in(chromium: Browser, place: Any, who: str, watched: Any, number: int) -> Page:
     page: Page = watched.watch(chromium.new_context(java_script_enabled=False).new_page())
     page.goto(place.login_link(who))
-    page.goto(place.address + "/deployments/3")
+    page.goto(place.address + f"/deployments/{number}")
     return page
 
 
 def test_it_is_held_and_goes_on_and_the_journal_says_by_whom(
-    chromium: Browser, place: Any, watched: Any
+    chromium: Browser, place: Any, watched: Any, held: int
 ) -> None:
-    page = _signed_in(chromium, place, "ann", watched)
+    page = _signed_in(chromium, place, "ann", watched, held)
     page.get_by_text("Hold it").click()
     page.get_by_label("Why").fill("the line is full")
     page.get_by_label("Start nothing after the step under way").check()
@@ -33,14 +45,15 @@ def test_it_is_held_and_goes_on_and_the_journal_says_by_whom(
 
 
 def test_an_unticked_or_foreign_form_and_one_without_the_right_change_nothing(
-    chromium: Browser, place: Any, watched: Any
+    chromium: Browser, place: Any, watched: Any, held: int
 ) -> None:
     before = len(place.call("journal show", "ann", kind="DeploymentPaused")["entries"])
-    ann, bob = (_signed_in(chromium, place, who, watched) for who in ("ann", "bob"))
+    ann, bob = (_signed_in(chromium, place, who, watched, held) for who in ("ann", "bob"))
     expect(bob.get_by_text("Hold it")).to_have_count(0)
     token = bob.locator("form[action='/logout'] [name=form_token]").get_attribute("value") or ""
     own = ann.locator("form[action='/logout'] [name=form_token]").get_attribute("value") or ""
-    address, sent = place.address + "/deployments/3/pause", {"sure": "yes", "form_token": token}
+    address = f"{place.address}/deployments/{held}/pause"
+    sent = {"sure": "yes", "form_token": token}
     origin = {"origin": place.address}
     refused = bob.request.post(address, form=sent, headers=origin)
     assert refused.status in (403, 409)

@@ -176,7 +176,7 @@ def _second_approval(chromium: Browser, place: Any, watched: Any) -> None:
     made = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True)
     cyn.locator("textarea").fill(made.stdout)
     cyn.get_by_role("button", name="Send the signed verdict").click()
-    expect(cyn.locator("h1 .badge")).to_have_text("succeeded", timeout=30_000)
+    expect(cyn.locator("h1 .badge")).to_have_text("succeeded", timeout=180_000)
     expect(cyn.locator("meta[http-equiv=refresh]")).to_have_count(0)
     expect(cyn.locator(".timeline > li .timeline-mark.ok")).to_have_count(14)
     _journal(place, cyn)
