@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from surefoot.testing.postgres import PostgresServer, find_binaries
 from surefoot.testing.simulator import Node
+
+# An example that takes long says something of the machine, not of the code.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 def _missing(reason: str) -> None:

@@ -125,7 +125,7 @@ class ProcessTarget:
         folder = self._folder / check_component(component)
         with contextlib.suppress(Failed):
             # No keeper, so nothing is waiting to be written either.
-            control.ask(folder, {"do": "flush"}, 5.0)
+            control.ask(folder, {"do": "flush"})
         return read_totals(folder / "counts", since_ms, until_ms)
 
     def events(self) -> dict[str, list[tuple[int, str, str]]]:

@@ -49,7 +49,7 @@ def look(folder: Path) -> tuple[Plain, Plain]:
 
 def _ask(folder: Path) -> dict[str, Any] | None:
     try:
-        return control.ask(folder, {"do": "status"}, 5.0)
+        return control.ask(folder, {"do": "status"})
     except Failed:
         # Killed, or not yet started: that is what there is to see.
         return None

@@ -226,7 +226,7 @@ class ControlPlane:
         return found
 
 
-def wait_for(what: str, found: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(what: str, found: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Ask until something is found. Raises `AssertionError` when it takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

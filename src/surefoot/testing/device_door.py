@@ -42,7 +42,7 @@ from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
 from surefoot.testing.claims import Claims
 
-_START_SECONDS = 20
+_START_SECONDS = 90
 
 
 def token_of(device: str) -> str:

@@ -40,7 +40,7 @@ class DoorClient:
         **headers: str,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body of one request."""
-        connection = http.client.HTTPConnection(self.netloc, timeout=10)
+        connection = http.client.HTTPConnection(self.netloc, timeout=90)
         given = {"Authorization": f"TargetToken {token_of(device)}"}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = json.dumps(body).encode() if isinstance(body, dict) else body
@@ -80,7 +80,7 @@ class DoorClient:
         )
         self.house.assign(ENV, wave, self.deployment)
         newest = self.house.registry.page(ENV)[0].action
-        for _ in range(100):
+        for _ in range(4500):
             if any(f"/{newest}?" in href for href in self.links().values()):
                 return newest
             time.sleep(0.02)

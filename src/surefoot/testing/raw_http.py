@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_SECONDS = 10
+_SECONDS = 90
 
 
 class Answer(NamedTuple):

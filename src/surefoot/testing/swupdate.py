@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_SECONDS = 30
+_SECONDS = 90
 _DESCRIPTION = """software =
 {{
     version = "{version}";
@@ -202,10 +202,10 @@ class Client:
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(90)
 
 
-def wait_for_log(client: Client, words: str, count: int = 1, seconds: float = 30) -> None:
+def wait_for_log(client: Client, words: str, count: int = 1, seconds: float = 90) -> None:
     """Until swupdate wrote these words so often. Raises `AssertionError`."""
     deadline = time.monotonic() + seconds
     while client.log.count(words) < count:

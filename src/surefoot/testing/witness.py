@@ -21,7 +21,7 @@ from surefoot.trust.note import Checkpoint, SignerKey
 from surefoot.trust.witnessing import AddCheckpoint
 
 SUREFOOT = (sys.executable, "-m", "surefoot")
-_SECONDS = 60
+_SECONDS = 90
 
 
 class NumberedLog:

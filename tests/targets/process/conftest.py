@@ -3,12 +3,13 @@
 import hashlib
 import http.client
 import io
+import json
 import os
 import signal
 import socket
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ import pytest
 
 from surefoot.core.errors import Failed, Refused
 from surefoot.core.target import Outcome, Plain, Step
+from surefoot.targets.keeper import control
 from surefoot.targets.keeper.keeper import read_state
 from surefoot.targets.process import ProcessTarget
 from surefoot.testing.claims import Claims
+from surefoot.testing.waiting import until
 from surefoot.trust.digest import Digest, digest_of
 
 SERVICE = (Path(__file__).parent / "service.py").read_bytes()
@@ -91,8 +94,8 @@ class World:
             "command": ["python3", "service.py", "{listen}", "{config}", "{secrets}"],
             "values": {"greeting": "one"},
             "secrets": {"session_key": 1},
-            "health": {"path": "/health", "timeout_seconds": 10},
-            "drain_seconds": 5,
+            "health": {"path": "/health", "timeout_seconds": 90},
+            "drain_seconds": 30,
             "open_files": 256,
         }
         return {**service, **changes}
@@ -134,8 +137,16 @@ class World:
         os.kill(pid, signal.SIGKILL)
         until(lambda: not Path(f"/proc/{pid}").exists() or b") Z" in stat(pid))
 
+    def status(self) -> dict[str, Any]:
+        """What the keeper says of itself."""
+        return control.ask(self.folder / "api", {"do": "status"})
+
+    def active(self) -> int:
+        """Requests and tunnels under way on all generations."""
+        return sum(each["active"] for each in self.status()["generations"].values())
+
     def get(self, path: str = "/", method: str = "GET") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
@@ -143,7 +154,7 @@ class World:
         finally:
             connection.close()
 
-    def raw(self, content: bytes, seconds: float = 10) -> bytes:
+    def raw(self, content: bytes, seconds: float = 90) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), seconds) as connection:
             connection.sendall(content)
             return read_all(connection)
@@ -176,11 +187,12 @@ def stat(pid: int) -> bytes:
         return b") Z"
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+@pytest.fixture(autouse=True, scope="session")
+def patient() -> Iterator[None]:
+    """However slowly a service starts here, the keepers hold requests for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUREFOOT_KEEPER_LIMITS", json.dumps({"hold_seconds": 90}))
+        yield
 
 
 @pytest.fixture

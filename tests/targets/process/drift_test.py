@@ -4,10 +4,11 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+from surefoot.targets.keeper.proc import identity_of, listener_pid
 from surefoot.targets.process_words import configuration_of, expected_observation
+from surefoot.testing.waiting import until
 
 
 def live(world) -> Path:
@@ -102,11 +103,7 @@ def start_by_hand(world, greeting: str) -> "subprocess.Popen[bytes]":
     secrets.write_text("{}")
     command = ["python3", "service.py", "unix:../service.sock", config, secrets]
     hand = subprocess.Popen(command, cwd=folder / "artifact", start_new_session=True)
-    end = time.monotonic() + 10
-    while not (folder / "service.sock").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    time.sleep(0.1)
+    until(lambda: listener_pid(folder, "service.sock") != 0)
     return hand
 
 
@@ -132,7 +129,7 @@ def test_a_missing_process_shows(world) -> None:
     pid = world.pid()
     world.kill_keeper()
     os.kill(pid, signal.SIGKILL)
-    time.sleep(0.1)
+    until(lambda: identity_of(pid) is None)
     found = differences(world)
     assert found["api/process/state"] == ("running", "missing")
     assert repaired(world)

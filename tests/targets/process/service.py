@@ -18,7 +18,7 @@ with open(SECRETS) as file:
 
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 2
+    timeout = 60
 
     def do_GET(self):
         if self.path == "/health":

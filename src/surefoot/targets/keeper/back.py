@@ -1,20 +1,21 @@
 """Connections from the keeper to one generation of the service, and the pool of idle ones.
 
 Keeps: a connection that was idle is only used for a request that may be repeated; a retired
-generation's connections are never pooled; bytes that nobody asked for close the connection.
+generation's connections are never pooled; bytes that nobody asked for close the connection; while
+the process is down nobody connects, and who waits goes on as soon as it is up again.
 Does not: decide what the client hears; the owner of a connection does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Protocol
 
 from surefoot.targets.keeper.bodies import Body, UntilClose, body_of
 from surefoot.targets.keeper.heads import HEAD_BYTES_MAX, Bad, Response, parse_response
 
 IDLE_MAX = 64
-CONNECT_SECONDS = 3.0
 
 
 class Owner(Protocol):
@@ -38,8 +39,12 @@ class Owner(Protocol):
     def on_end(self, reusable: bool) -> None:
         """The answer is complete."""
 
-    def on_lost(self, reason: str, nothing_came: bool) -> None:
-        """The service closed, or answered what cannot be read."""
+    def on_lost(self, reason: str, unread: bool) -> None:
+        """The service closed, or answered what cannot be read.
+
+        `unread`: nothing came, and the connection was an idle one or broke off: a unix socket
+        breaks off only when the request was not read to its end.
+        """
 
     def on_full(self, full: bool) -> None:
         """The service does not take more bytes now, or does again."""
@@ -61,6 +66,7 @@ class Back(asyncio.Protocol):
         self._body: Body | None = None
         self._response: Response | None = None
         self._tunnel = False
+        self._came = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
@@ -69,11 +75,12 @@ class Back(asyncio.Protocol):
     def begin(self, owner: Owner, method: bytes, head: bytes) -> None:
         """Send a request's head; its body follows through `transport`."""
         self.owner = owner
-        self._method = method
+        self._method, self._came = method, False
         self.transport.write(head)
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
+        self._came = True
         if self.owner is None:
             self.transport.abort()
         elif self._tunnel:
@@ -159,8 +166,8 @@ class Back(asyncio.Protocol):
             self._finish(b"")
             return
         owner, self.owner = self.owner, None
-        untouched = self._response is None and not self._held
-        owner.on_lost("the service closed the connection", untouched)
+        unread = not self._came and (self.reused or trouble is not None)
+        owner.on_lost("the service closed the connection", unread)
 
     def pause_writing(self) -> None:
         """Called by the loop."""
@@ -188,6 +195,8 @@ class Upstream:
         self._owners: set[Owner] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._up = asyncio.Event()
+        self._up.set()
 
     @property
     def active(self) -> int:
@@ -226,15 +235,32 @@ class Upstream:
         if back in self._idle:
             self._idle.remove(back)
 
-    async def connect(self) -> Back:
-        """A fresh connection. A full backlog or a restart is waited for. Raises `OSError`."""
+    def down(self) -> None:
+        """The process has ended: no connection of it is of use any more."""
+        self._up.clear()
+        idle, self._idle = self._idle, []
+        for back in idle:
+            back.transport.close()
+
+    def up(self, address: str) -> None:
+        """A process runs again, perhaps at another address."""
+        self.address = address
+        self._up.set()
+
+    async def connect(self, seconds: float) -> Back:
+        """A fresh connection; a full backlog or a restart is waited for. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + CONNECT_SECONDS
+        until = loop.time() + seconds
         pause = 0.002
         while True:
             try:
+                if not self._up.is_set():
+                    async with asyncio.timeout_at(until):
+                        await self._up.wait()
                 return await self._open(loop)
-            except (BlockingIOError, ConnectionRefusedError, FileNotFoundError):
+            except TimeoutError:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "it does not run") from None
+            except (BlockingIOError, ConnectionError, FileNotFoundError):
                 # A unix socket with a full backlog answers "try again" instead of waiting.
                 if loop.time() + pause > until:
                     raise

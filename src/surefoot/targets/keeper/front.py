@@ -1,9 +1,9 @@
 """Connections from clients to the keeper: one request at a time, forwarded to the live generation.
 
 Keeps: each request goes to the generation that is live when its head is complete and finishes
-there; it is repeated only when nothing of it can have been seen (no body, a method that may be
-repeated, an idle connection that turned out closed). Every wait has a limit. What a client sends
-ahead is held back, bounded. A client that closes its sending side is taken as gone.
+there; it is repeated only when it may be (no body, such a method) and nothing came back on an idle
+connection, or on one that broke off. Every wait has a limit. What a client sends ahead is held
+back, bounded. A client that closes its sending side is taken as gone.
 Does not: know generations, processes or files.
 """
 
@@ -14,28 +14,15 @@ import asyncio
 from surefoot.targets.keeper import heads
 from surefoot.targets.keeper.back import Back, Upstream
 from surefoot.targets.keeper.bodies import LAST_CHUNK, Body, body_of, chunk
-from surefoot.targets.keeper.counts import Counts
 from surefoot.targets.keeper.heads import Bad, Request, Response
-from surefoot.targets.keeper.limits import Limits, own_answer
+from surefoot.targets.keeper.hub import Hub
+from surefoot.targets.keeper.limits import own_answer
 
 AHEAD_BYTES_MAX = 64 * 1024
 IDLE, HEAD, BODY, WAIT, TUNNEL, LINGER, GONE = range(7)
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
-
-
-class Hub:
-    """What all client connections of one keeper share."""
-
-    def __init__(self, counts: Counts, limits: Limits) -> None:
-        self.counts = counts
-        self.limits = limits
-        self.live: Upstream | None = None
-        self.fronts: set[Front] = set()
-
-    def sweep(self, now: float) -> None:
-        """End what waits too long; `now` is the loop's clock."""
-        for front in [f for f in self.fronts if 0 < f.deadline < now]:
-            front.overdue()
+# Seconds before each repetition: an idle connection was closed, then the process was dying.
+_REPEAT_AFTER = (0.0, 0.1, 0.5)
 
 
 class Front(asyncio.Protocol):
@@ -58,6 +45,8 @@ class Front(asyncio.Protocol):
         self._back: Back | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._reader: Body | None = None
+        self._repeatable = False
+        self._repeats = 0
         self._taken = 0
         self._answered = False
         self._chunked = False
@@ -161,16 +150,18 @@ class Front(asyncio.Protocol):
         self._upstream = upstream
         upstream.enter(self)
         # An idle connection may turn out closed: only what may be repeated takes one.
-        repeatable = bodiless and request.method in _REPEATABLE and not request.websocket
-        back = upstream.take() if repeatable else None
+        self._repeatable = bodiless and request.method in _REPEATABLE and not request.websocket
+        back = upstream.take() if self._repeatable else None
         if back is not None:
             self._attach(back)
         else:
             self._connecting = self._loop.create_task(self._connect(upstream))
 
-    async def _connect(self, upstream: Upstream) -> None:
+    async def _connect(self, upstream: Upstream, pause: float = 0.0) -> None:
         try:
-            back = await upstream.connect()
+            if pause:
+                await asyncio.sleep(pause)
+            back = await upstream.connect(self._hub.limits.hold_seconds)
         except OSError as trouble:
             self._connecting = None
             if self._upstream is upstream:
@@ -290,17 +281,18 @@ class Front(asyncio.Protocol):
                 # A call of its own: a long pipeline must not become deep recursion.
                 self._loop.call_soon(self._advance)
 
-    def on_lost(self, reason: str, nothing_came: bool) -> None:
+    def on_lost(self, reason: str, unread: bool) -> None:
         """The service went away: repeat where that cannot be seen, else say so."""
-        back, self._back = self._back, None
-        upstream = self._upstream
+        self._back, upstream = None, self._upstream
         if self._state == TUNNEL:
             self._count("done")
             self._end_exchange()
             self._state = GONE
             self._transport.close()
-        elif nothing_came and back is not None and back.reused and upstream is not None:
-            self._connecting = self._loop.create_task(self._connect(upstream))
+        elif unread and self._repeatable and self._repeats < len(_REPEAT_AFTER) and upstream:
+            pause = _REPEAT_AFTER[self._repeats]
+            self._repeats += 1
+            self._connecting = self._loop.create_task(self._connect(upstream, pause))
         else:
             self._fail(502, reason)
 

@@ -203,8 +203,9 @@ class Generation:
         loop = asyncio.get_running_loop()
         self._began = loop.time()
         self.ended.clear()
-        if self.upstream is None or self.upstream.address != record.address:
+        if self.upstream is None:
             self.upstream = Upstream(record.address)
+        self.upstream.up(record.address)
         loop.add_reader(self._pidfd, self._on_exit)
 
     def _on_exit(self) -> None:
@@ -218,6 +219,8 @@ class Generation:
             os.killpg(self.record.identity.pid, signal.SIGKILL)
         self._reap()
         self.ended.set()
+        if self.upstream is not None:
+            self.upstream.down()
         if not self.keep:
             return
         if loop.time() - self._began > _STEADY_SECONDS:
@@ -248,7 +251,6 @@ class Generation:
             return
         loop = asyncio.get_running_loop()
         try:
-            old = self.upstream
             self.start()
         except OSError as trouble:
             figures: dict[str, object] = {"generation": self.spec.generation}
@@ -257,8 +259,6 @@ class Generation:
             return
         self.restarts += 1
         self._report("restarted", {"generation": self.spec.generation, "restarts": self.restarts})
-        if old is not None and old is not self.upstream:
-            old.retire()
 
     async def stop(self, grace_seconds: float) -> None:
         """Terminate, wait for the grace, kill. Harmless when it is dead already."""

@@ -22,8 +22,9 @@ from surefoot.core.errors import Failed, Refused
 from surefoot.store.durable import sync_folder, write_durably
 from surefoot.targets.keeper import VERSION, proc
 from surefoot.targets.keeper.counts import Counts
-from surefoot.targets.keeper.front import Front, Hub
+from surefoot.targets.keeper.front import Front
 from surefoot.targets.keeper.generation import Generation, Spec
+from surefoot.targets.keeper.hub import Hub
 from surefoot.targets.keeper.limits import Limits
 
 EVENTS_BYTES_MAX = 1024 * 1024
@@ -239,6 +240,7 @@ class Keeper:
         known = self._known(generation)
         known.give_secrets(secrets.encode())
         known.restart()
+        self._follow_live()
         return {}
 
     async def _unlink(self) -> dict[str, Any]:
@@ -299,7 +301,7 @@ class Keeper:
         self._counts.close()
 
     def _follow_live(self) -> None:
-        """After a restart on another port the live address is another one."""
+        """A live generation that could not be started before has an address once it was."""
         live = self._generations.get(live_of(self.folder))
         if live is not None and live.upstream is not None:
             self.hub.live = live.upstream

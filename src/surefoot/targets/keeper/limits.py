@@ -24,6 +24,7 @@ class Limits(NamedTuple):
     idle_seconds: float = 75.0
     body_seconds: float = 30.0
     answer_seconds: float = 60.0
+    hold_seconds: float = 10.0
     write_seconds: float = 60.0
     linger_seconds: float = 2.0
     clients_max: int = 4000
