@@ -184,6 +184,7 @@ def _config(listener: Listener) -> uvicorn.Config:
     config = uvicorn.Config(
         listener.application,
         http=listener.parser,
+        ws="none",
         lifespan=listener.lifespan,
         log_config=None,
         access_log=False,

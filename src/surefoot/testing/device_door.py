@@ -23,6 +23,7 @@ from surefoot.core.target import Outcome, Plain, Step
 from surefoot.doors.devices.ddi import device_app
 from surefoot.doors.devices.fast_poll import fast_protocol
 from surefoot.doors.devices.flood import Flood
+from surefoot.doors.devices.guarded import HEAD_SECONDS_MAX
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
@@ -159,12 +160,14 @@ class DoorServer:
     def __init__(self, desk: DeviceDesk, **options: Any) -> None:
         body_seconds_max = options.pop("body_seconds_max", 10.0)
         flood = options.pop("flood", None) or Flood()
+        head_seconds_max = options.pop("head_seconds_max", HEAD_SECONDS_MAX)
         accel = options.pop("accel", "")
         entrance, tls = options.pop("entrance", None), options.pop("tls", None)
         own = {name: options.pop(name, None) for name in ("enrolment", "proxies")}
-        options = {"proxy_headers": False, "server_header": False, **options}
+        options = {"proxy_headers": False, "server_header": False, "ws": "none", **options}
         if options.pop("fast", True):
             options["http"] = fast_protocol(desk, flood, entrance)
+            options["http"].head_seconds_max = head_seconds_max
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[None]:

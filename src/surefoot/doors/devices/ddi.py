@@ -35,6 +35,7 @@ from surefoot.doors.devices.enrolment import EnrolmentDesk, EnrolmentDoor
 from surefoot.doors.devices.entrance import Entrance, Proxies
 from surefoot.doors.devices.flood import Flood
 from surefoot.doors.devices.gate import Gate
+from surefoot.doors.devices.lines import Lines
 from surefoot.doors.devices.refusals import Refusals
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -58,14 +59,16 @@ def device_app(
     `accel`: nginx in front sends the images, from this location; empty when the door does. Without
     `enrolment` nobody is enrolled by a code, without `entrance` no certificate counts.
     """
-    refusals = Refusals()
+    refusals = Refusals(Lines())
     gate = Gate(desk, flood or Flood(), entrance, proxies)
     door = DdiDoor(desk, refusals, gate, body_seconds_max=body_seconds_max, accel=accel)
     routes = _routes(door)
     if enrolment is not None:
         codes = EnrolmentDoor(enrolment, refusals, body_seconds_max, proxies)
         routes.append(Route(ENROLMENT, codes.enrol, methods=["POST"]))
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(refusals.handlers()))
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=dict(refusals.handlers()))
+    app.router.redirect_slashes = False  # a path that is none has no neighbour to be sent to
+    return app
 
 
 def _routes(door: DdiDoor) -> list[Route]:

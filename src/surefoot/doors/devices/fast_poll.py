@@ -13,8 +13,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from surefoot.core.credential import Shown
 from surefoot.doors.devices import answers
 from surefoot.doors.devices.asked import HOST
@@ -22,6 +20,8 @@ from surefoot.doors.devices.desk import DeviceDesk
 from surefoot.doors.devices.entrance import PEER, Entrance, Peers
 from surefoot.doors.devices.file_sender import EXTENSION, STALL_SECONDS_MAX, FileSender
 from surefoot.doors.devices.flood import Flood, counted
+from surefoot.doors.devices.guarded import GuardedProtocol
+from surefoot.doors.devices.lines import Lines
 
 # Names in a path are those that need no escaping in a link; a token is as long as the slow path
 # takes it. What stands before and after the token is one of few shapes, see `_host_of`.
@@ -44,12 +44,12 @@ _PLAIN = frozenset(
     }
 )
 _SHAPES_MAX = 1024
-HEAD_BYTES_MAX = 128 * 1024
 
 
 class _Answered:
     """Stands where uvicorn keeps the running request: there is none, it has been answered."""
 
+    response_started = True
     response_complete = True
     disconnected = False
     keep_alive = True
@@ -65,8 +65,8 @@ class _Answered:
 _ANSWERED: Any = _Answered()
 
 
-class FastPollProtocol(HttpToolsProtocol):
-    """See the module. The parser would take a head of any size; this bounds it."""
+class FastPollProtocol(GuardedProtocol):
+    """See the module."""
 
     desk: DeviceDesk
     flood: Flood
@@ -74,9 +74,6 @@ class FastPollProtocol(HttpToolsProtocol):
     peers: Peers
     shapes: dict[tuple[bytes, bytes], str]
     head: tuple[Any, bytes]
-    _head_left = HEAD_BYTES_MAX
-    _in_head = True
-    _between = True
     _answered_at = 0.0
     _watched = False
     _shown: Shown | None = None
@@ -88,36 +85,23 @@ class FastPollProtocol(HttpToolsProtocol):
         self._shown = self.peers.shown(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer a poll at once, or let uvicorn go on; a head that does not end is given up."""
-        if self._between and self._answered(data):
-            return
-        if self._in_head:
-            self._head_left -= len(data)
-            if self._head_left < 0:
-                self.send_400_response("The request's head is too large.")
-                return
-        super().data_received(data)
+        """Answer a poll at once, or let uvicorn go on."""
+        if not (self.between and self._answered(data)):
+            super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """The parser holds a part of a request: what comes next belongs to it."""
-        self._between = False
+        """The certificate of the connection is that of each request."""
         super().on_message_begin()
         scope: Any = self.scope
         scope[PEER] = self._shown
 
     def on_headers_complete(self) -> None:
-        """The head has ended; where no TLS is between, the answer may send files by the kernel."""
-        self._in_head = False
+        """Where no TLS is between, the answer may send files by the kernel."""
         super().on_headers_complete()
         if self.transport.get_extra_info("sslcontext") is None:
             sender = FileSender(self.transport, self.cycle, STALL_SECONDS_MAX)
             extensions: Any = {EXTENSION: sender}
             self.scope["extensions"] = extensions
-
-    def on_message_complete(self) -> None:
-        """A request ended; the next bytes are a head."""
-        self._in_head, self._head_left, self._between = True, HEAD_BYTES_MAX, True
-        super().on_message_complete()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection. Polls answered here do not move the timer, which is dear; it
@@ -201,7 +185,7 @@ def fast_protocol(
     `flood` is the door's own, so that an address has one bucket for both paths.
     """
     members = {"desk": desk, "flood": flood or Flood(), "shapes": {}, "head": (None, b"")}
-    members |= {"entrance": entrance, "peers": Peers()}
+    members |= {"entrance": entrance, "peers": Peers(), "lines": Lines()}
     return type("DeskPollProtocol", (FastPollProtocol,), members)
 
 

@@ -1,13 +1,11 @@
-"""What the device door answers to what it does not take, and the one line it logs of it.
+"""What the device door answers to what it does not take.
 
 Keeps: a refused request is answered whole, in hawkBit's form, and changes nothing; each is one line
-in the log, a hundred a second at most, with a count of the rest; no token and no body is in a line.
-Does not: decide who may speak.
+in the log. Does not: decide who may speak.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from surefoot.core.device import clean_text
 from surefoot.core.errors import Corrupt, Failed, Refused, SurefootError
 from surefoot.doors.devices import answers, bodies
+from surefoot.doors.devices.lines import Lines
 
 _log = logging.getLogger("surefoot.devices")
 
-_LINES_A_SECOND = 100
+HEARD = "surefoot.refused"
 _CODES = {
     401: "device.token.refused",
     404: "device.path.unknown",
@@ -37,9 +35,8 @@ _FOUND = {401: "neither", 429: "more than its share"}
 class Refusals:
     """The answers of one door to what it refuses."""
 
-    def __init__(self) -> None:
-        self._second = 0
-        self._lines = 0
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
 
     def handlers(self) -> Mapping[Any, Any]:
         """By exception, as Starlette takes them."""
@@ -58,17 +55,8 @@ class Refusals:
         return answers.error_response(refused, status)
 
     def _note(self, request: Request, code: str, status: int) -> None:
-        second = int(asyncio.get_running_loop().time())
-        if second != self._second:
-            if self._lines > _LINES_A_SECOND:
-                _log.warning("device door: %d more refused", self._lines - _LINES_A_SECOND)
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= _LINES_A_SECOND:
-            address = request.client.host if request.client else "nobody"
-            path = clean_text(request.url.path, 200)
-            words = (code, status, request.method[:10], path, address)
-            _log.warning("device door: refused: %s (%d): %s %s from %s", *words)
+        address = request.client.host if request.client else ""
+        self._lines.refused(code, status, request.method, request.url.path, address)
 
     async def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -112,7 +100,10 @@ class Refusals:
         return _closing(self.answered(request, found, 413))
 
     async def _gone(self, request: Request, error: Exception) -> Response:
-        # Nobody hears this: the device went away while it was sending.
+        # Nobody hears this: the device went away while it was sending, or was cut off for what it
+        # sent, which has its line already.
+        if HEARD not in request.scope:
+            self._note(request, "device.body.gone", 400)
         return Response(status_code=400)
 
     async def _mistake(self, request: Request, error: Exception) -> Response:
