@@ -11,7 +11,7 @@ import pytest
 
 from surefoot.core.errors import Refused
 from surefoot.doors import codes
-from surefoot.doors.cli import drivers, reference
+from surefoot.doors.cli import drivers, hardening, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 FORM = re.compile(r"[a-z]+(?:-[a-z]+)*(?:\.[a-z]+(?:-[a-z]+)*)+")
@@ -91,6 +91,7 @@ def test_a_code_with_a_name_inside_is_found_by_its_pattern() -> None:
     [
         ("errors.md", reference.errors_page),
         ("cli.md", reference.cli_page),
+        ("hardening-rules.md", hardening.page),
         ("targets/index.md", drivers.page),
     ],
 )

@@ -9,6 +9,7 @@ import msgspec
 from surefoot.app.desired import FleetAsk, declared, desired_of, fleet_of, settings_of
 from surefoot.app.facade import App
 from surefoot.app.fleet_look import running_on
+from surefoot.app.gate_asks import gate_steps
 from surefoot.core import environment as environments
 from surefoot.core import release as releases
 from surefoot.core.errors import Corrupt, Failed, Refused
@@ -85,6 +86,7 @@ def plan_for(app: App, ask: Ask) -> Plan:
         explicit=explicit,
         back=None if quiet or "fleet" not in desired else _back(app, ask, ground, manifest, policy),
         smoke=() if quiet else smoke,
+        gates=gate_steps(definition, ground.environment, ask.purpose),
         heads=ground.heads,
         fleet=() if quiet or not policy.fleet else _devices(app, ground, manifest, desired),
     )

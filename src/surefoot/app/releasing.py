@@ -16,6 +16,7 @@ import msgspec
 from surefoot.app.desired import infrastructure_of
 from surefoot.app.draft import Draft, Source
 from surefoot.app.facade import App
+from surefoot.app.gate_asks import gate_arguments
 from surefoot.app.jobs import Report
 from surefoot.app.people import commitment
 from surefoot.app.tools import tools_of
@@ -193,7 +194,7 @@ class Releasing:
         for name in definition.pipeline.release:
             report(f"gate {name}")
             evidence = self._make_gates[name]().run(
-                manifest.digest(), gate_arguments(name, manifest)
+                manifest.digest(), gate_arguments(name, manifest, definition)
             )
             result = judged(app, evidence, manifest.digest())
             report(f"gate {name}: {result.verdict}, {result.reason}")
@@ -210,30 +211,6 @@ def judged(app: App, evidence: Evidence, subject: Digest) -> f.GateResult:
         reason=found.reason[:300],
         evidence=app.blobs.put(msgspec.json.encode(evidence)),
     )
-
-
-def gate_arguments(name: str, manifest: Manifest) -> Plain:
-    """What a gate on a release is told to look at."""
-    components: list[Plain] = [
-        {"name": c.name, "artifact": c.artifact, "provenance": c.provenance}
-        for c in manifest.components
-    ]
-    if name == "secrets":
-        return {"commit": manifest.commit}
-    if name == "tests":
-        tested = [c for c in manifest.components if c.kind != "migrations"]
-        return {
-            "components": [
-                {
-                    "name": c.name,
-                    "artifact": c.artifact,
-                    "provenance": c.provenance,
-                    "tests": c.tests,
-                }
-                for c in tested
-            ]
-        }
-    return {"commit": manifest.commit, "components": [*components]}
 
 
 def _order(name: str, definition: Definition) -> BuildOrder:

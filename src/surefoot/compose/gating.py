@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from surefoot.app.releasing import gate_arguments
+from surefoot.app.gate_asks import gate_arguments
 from surefoot.compose.folder import Settings, seed
 from surefoot.core.errors import Refused
 from surefoot.core.gate import Gate
@@ -16,6 +16,7 @@ from surefoot.core.plan import Plan
 from surefoot.core.target import Outcome, Plain, Step, Target
 from surefoot.core.world import World
 from surefoot.engine.gate_step import availability_step, gate_step
+from surefoot.gates.hardening.gate import HardeningGate
 from surefoot.gates.provenance import ProvenanceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.gates.tests import TestsGate
@@ -76,6 +77,7 @@ class Gating:
             "provenance": lambda: ProvenanceGate(self.blobs, builders, self.now_ms),
             "tests": lambda: TestsGate(self.blobs, self.now_ms, builders),
             "secrets": self._secrets_gate,
+            "hardening": self._hardening,
         }
 
     def _secrets_gate(self) -> Gate:
@@ -111,9 +113,15 @@ class Gating:
                 self.blobs,
                 lambda plan, step: gate_arguments("provenance", self._manifest(plan.release)),
             ),
+            "hardening": gate_step(
+                lambda plan: self._hardening(), self.blobs, lambda plan, step: step.arguments
+            ),
             "smoke": gate_step(self._smoke, self.blobs, self._smoke_arguments),
             "availability": availability_step(self._answered),
         }
+
+    def _hardening(self) -> HardeningGate:
+        return HardeningGate(self.blobs, self.now_ms)
 
     def _smoke(self, plan: Plan) -> SmokeGate:
         def ask(database: str, sql: str) -> Any:

@@ -107,7 +107,7 @@ class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 class Governance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Roles with their permissions, environments with their rules, the gates, the small-team mode.
 
-    `smoke` is a digest of the smoke checks, empty for none.
+    `smoke` is a digest of the smoke checks, `asked` of what other gates are asked; empty for none.
     """
 
     product: str = ""
@@ -117,6 +117,7 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     release_gates: tuple[str, ...] = ()
     deploy_gates: tuple[str, ...] = ()
     smoke: str = ""
+    asked: str = ""
 
     def policy(self, environment: str, source: str = "") -> EnvironmentPolicy:
         """The rules of an environment; a clone without an entry of its own has its source's."""

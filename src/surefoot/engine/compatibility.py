@@ -46,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     smoke: tuple[Plain, ...]
     heads: dict[str, int]
     explicit: tuple[Step, ...] = ()
+    gates: tuple[Step, ...] = ()
     fleet: tuple[Running, ...] = ()
     back: Manifest | None = None
 

@@ -96,6 +96,7 @@ def _gates(wanted: Wanted) -> list[Step]:
             summary=f"verify signatures and digests of {len(artifacts)} artifacts",
         )
     ]
+    steps += wanted.gates
     services = wanted.desired.get("process", {})
     if wanted.smoke and services:
         steps.append(

@@ -12,8 +12,8 @@ from surefoot.product.form import Definition, Firmware, Service, Smoke
 Path = tuple[str | int, ...]
 Complaint = tuple[Path, str, str, str]
 
-RELEASE_GATES = ("provenance", "tests", "secrets")
-DEPLOY_GATES = ("smoke",)
+RELEASE_GATES = ("provenance", "tests", "secrets", "hardening")
+DEPLOY_GATES = ("smoke", "hardening")
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -72,4 +72,28 @@ def _smoke_kind(path: Path, check: Smoke, services: bool) -> Iterator[Complaint]
         yield path, "a service to ask", "no service in components", ""
 
 
-PIPELINE_RULES = (_pipeline, _smoke)
+def _hardening(d: Definition) -> Iterator[Complaint]:
+    before, at_deploy = "hardening" in d.pipeline.release, "hardening" in d.pipeline.deploy
+    asked = d.pipeline.hardening
+    path: Path = ("pipeline", "hardening")
+    if asked and not before:
+        yield path, "hardening in pipeline.release", "rules that never run", ""
+    if asked and asked.root != "/":
+        yield (*path, "root"), "no root: artifacts are looked into", asked.root, "leave it out"
+    for index, name in enumerate(asked.components if asked else ()):
+        if name not in d.components:
+            yield (*path, "components", index), "one of " + ", ".join(d.components), name, ""
+    services = any(isinstance(c, Service) for c in d.components.values())
+    if before and not services and not (asked and asked.components):
+        yield path, "components to look into, as there is no service", "none", ""
+    for name, environment in d.environments.items():
+        path = ("environments", name, "hardening")
+        if at_deploy and environment.hardening is None:
+            yield path, "the key hardening, as pipeline.deploy names it", "no such key", ""
+        elif environment.hardening and not at_deploy:
+            yield path, "hardening in pipeline.deploy", "rules that never run", ""
+        elif environment.hardening and environment.hardening.components:
+            yield (*path, "components"), "no components: the host is looked at", "some", ""
+
+
+PIPELINE_RULES = (_pipeline, _smoke, _hardening)

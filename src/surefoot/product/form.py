@@ -166,12 +166,38 @@ class Smoke(msgspec.Struct, frozen=True, kw_only=True):
     database: Name | None = None
 
 
+class Exemption(msgspec.Struct, frozen=True, kw_only=True, rename={"until_ms": "until"}):
+    """What is lived with until a time: a rule, at all places or those of a pattern."""
+
+    rule: Name
+    reason: Line
+    until_ms: Moment
+    place: Line = "*"
+
+
+class Hardening(msgspec.Struct, frozen=True, kw_only=True, rename={"exemptions": "except"}):
+    """What the gate hardening looks at. Of all groups of rules, unless some are named.
+
+    Before a release it looks into the artifacts of `components`, all services unless some are
+    named. In a deployment it looks at the environment's host, or a root file system at `root`.
+    """
+
+    root: Annotated[
+        str, Meta(max_length=300, pattern=r"/[^\x00-\x1f\x7f]*", description="an absolute path")
+    ] = "/"
+    components: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    groups: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
+    evaluated_percent_min: Annotated[int, Meta(ge=1, le=100)] = 80
+    exemptions: Annotated[tuple[Exemption, ...], Meta(max_length=200)] = ()
+
+
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """The same steps for every environment: gates where they run, and the smoke checks."""
 
     release: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     deploy: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     smoke: Annotated[tuple[Smoke, ...], Meta(max_length=100)] = ()
+    hardening: Hardening | None = None
 
 
 class ProcessTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -322,6 +348,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     availability_percent: Annotated[Decimal, Meta(title="percent")] | None = None
     data: Data = Data()
     freezes: Annotated[tuple[Freeze, ...], Meta(max_length=200)] = ()
+    hardening: Hardening | None = None
 
 
 class SmallTeam(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,8 @@ _RECORDS: tuple[tuple[str, type], ...] = (
     ("compatibility.COMPONENT", form.Compatibility),
     ("pipeline", form.Pipeline),
     ("pipeline.smoke, each check", form.Smoke),
+    ("pipeline.hardening, and environments.NAME.hardening", form.Hardening),
+    ("hardening.except, each", form.Exemption),
     ("environments.NAME", form.Environment),
     ("environments.NAME.targets", form.Targets),
     ("environments.NAME.targets.process", form.ProcessTarget),

@@ -37,7 +37,20 @@ def governance_of(definition: Definition) -> Governance:
         release_gates=definition.pipeline.release,
         deploy_gates=definition.pipeline.deploy,
         smoke=_digest(definition.pipeline.smoke),
+        asked=_digest(_asked(definition)),
     )
+
+
+def _asked(definition: Definition) -> list[object]:
+    """What gates other than smoke are asked, where it stands; nothing where nothing is asked."""
+    rows: list[object] = []
+    if definition.pipeline.hardening is not None:
+        rows.append({"gate": "hardening", "asked": definition.pipeline.hardening})
+    for name, environment in sorted(definition.environments.items()):
+        if environment.hardening is not None:
+            asked = environment.hardening
+            rows.append({"gate": "hardening", "environment": name, "asked": asked})
+    return rows
 
 
 def _digest(rows: Sequence[object]) -> str:

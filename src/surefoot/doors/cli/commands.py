@@ -29,6 +29,7 @@ NOUNS = {
     "device": "devices of an environment",
     "fleet": "the devices of an environment together",
     "finding": "what checks found, and what people decided about it",
+    "hardening": "how a machine is set up",
     "journal": "the record and its proof",
     "root": "root.json: the file that trust starts at",
     "witness": "watch over a log, on another machine",

@@ -124,6 +124,16 @@ HERE = (
         "device_proof:verify",
     ),
     Command(
+        "hardening check",
+        "look at this machine, or at a root file system in a folder, by the hardening rules",
+        (
+            Word("root", "the folder; none is this machine", optional=True),
+            Word("--group", "rules of this group alone, like ssh", many=True, shown_as="NAME"),
+            Word("--least", "percent of the rules that must be evaluated", int, 80),
+        ),
+        "hardening:check",
+    ),
+    Command(
         "demo",
         "the main job on a real product, from commit to devices, with a proof of it",
         (

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from surefoot.doors import codes
-from surefoot.doors.cli import drivers
+from surefoot.doors.cli import drivers, hardening
 from surefoot.doors.cli.commands import COMMANDS, NOUNS
 from surefoot.doors.cli.tree import Command, Word
 
@@ -119,6 +119,7 @@ def write(folder: Path) -> None:
     """Renew the pages."""
     (folder / "cli.md").write_text(cli_page(), encoding="utf-8")
     (folder / "errors.md").write_text(errors_page(), encoding="utf-8")
+    (folder / "hardening-rules.md").write_text(hardening.page(), encoding="utf-8")
     (folder / "targets" / "index.md").write_text(drivers.page(), encoding="utf-8")
 
 

@@ -1,0 +1,83 @@
+"""What each gate is asked, from the manifest and the definition; the steps of gates in a plan.
+
+Keeps: what a gate is asked stands in the definition, whose digest the manifest names.
+Does not: run a gate.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from surefoot.app.desired import declared
+from surefoot.core.manifest import Manifest
+from surefoot.core.target import Plain, Step
+from surefoot.core.world import Environment
+from surefoot.product import Definition, Hardening
+
+_CHANGES_NOTHING_NEW = ("destroy", "backup", "revert-drift", "rollback")
+
+
+def gate_arguments(name: str, manifest: Manifest, definition: Definition | None = None) -> Plain:
+    """What a gate on a release is told to look at."""
+    components: list[Plain] = [
+        {"name": c.name, "artifact": c.artifact, "provenance": c.provenance}
+        for c in manifest.components
+    ]
+    if name == "secrets":
+        return {"commit": manifest.commit}
+    if name == "hardening":
+        return _hardening(manifest, definition)
+    if name == "tests":
+        tested = [c for c in manifest.components if c.kind != "migrations"]
+        return {
+            "components": [
+                {
+                    "name": c.name,
+                    "artifact": c.artifact,
+                    "provenance": c.provenance,
+                    "tests": c.tests,
+                }
+                for c in tested
+            ]
+        }
+    return {"commit": manifest.commit, "components": [*components]}
+
+
+def _hardening(manifest: Manifest, definition: Definition | None) -> Plain:
+    """The artifacts to look into: those that are named, else of all services."""
+    asked = (definition.pipeline.hardening if definition else None) or Hardening()
+    parts: list[Plain] = [
+        {"name": c.name, "artifact": c.artifact}
+        for c in manifest.components
+        if (c.name in asked.components if asked.components else c.kind == "service")
+    ]
+    return _hardening_asked(asked) | {"components": [*parts]}
+
+
+def gate_steps(definition: Definition, environment: Environment, purpose: str) -> tuple[Step, ...]:
+    """Steps of gates that a plan for the environment has besides provenance and smoke.
+
+    A rollback is not held up by the host: it is the way out.
+    """
+    if purpose in _CHANGES_NOTHING_NEW:
+        return ()
+    asked = declared(definition, environment).hardening
+    if asked is None:
+        return ()
+    arguments = _hardening_asked(asked) | {"root": asked.root, "role": environment.name}
+    where = "this host" if asked.root == "/" else asked.root
+    return (
+        Step(
+            id="hardening",
+            target="gate:hardening",
+            action="hardening",
+            arguments=arguments,
+            summary=f"hardening of {where}",
+        ),
+    )
+
+
+def _hardening_asked(asked: Hardening) -> Plain:
+    plain = msgspec.to_builtins(asked)
+    kept = ("groups", "evaluated_percent_min", "except")
+    return {key: list(v) if isinstance(v := plain[key], tuple) else v for key in kept}
