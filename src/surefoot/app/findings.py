@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from surefoot.app import finding_list
 from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
 from surefoot.app.moment import shown
@@ -24,15 +25,14 @@ from surefoot.core import policy
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
 from surefoot.core.world import FindingScope, World
-from surefoot.insight import sheets
 from surefoot.insight.exports import FORMS as OUT
 from surefoot.insight.reports import FORMS as IN
 from surefoot.insight.reports import read_report
 from surefoot.insight.reports.form import SIZE_BYTES_MAX
+from surefoot.trust.digest import digest_of
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}$")]
 _Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8,64}$")]
-_TRIES = 5
 
 
 class ImportArguments(Arguments, frozen=True, kw_only=True):
@@ -84,86 +84,27 @@ def take(app: App, request: Request, arguments: ImportArguments) -> Plain:
     """Take a tool's report into a scope; the same report again changes nothing."""
     app.ready()
     app.check(request, lambda w: policy.require(w, request.asker, "finding.manage"))
-    content = _unpacked(arguments.report)
+    content = unpacked(arguments.report)
     report = read_report(arguments.form, content, arguments.component)
     if arguments.covered and not report.conclusive:
         _check_cover(arguments, report)
         report = msgspec.structs.replace(report, conclusive=True, trouble="")
-    digest = app.blobs.put(content)
-    for _ in range(_TRIES):
-        before = app.read(lambda w: _copy(w, arguments.scope))
-        _check_component(arguments, before)
-        sheet = _sheet(app, before)
-        if digest in sheet.reports:
-            return {"scope": arguments.scope, "report": digest, "known": True, "counts": {}}
-        merged = rules.merge(sheet.by_name(), report, arguments.scope, app.clock.now_ms())
-        findings = app.blobs.put(sheet.after(digest, merged.records).encoded())
-        fact = f.FindingsImported(
+    entered = finding_list.enter(
+        app,
+        request,
+        finding_list.Taking(
             scope=arguments.scope,
             component=arguments.component,
-            form=arguments.form,
-            tool=report.tool,
-            version=report.version,
-            report=digest,
-            findings=findings,
-            conclusive=report.conclusive,
-            trouble=report.trouble,
+            report=report,
+            digest=app.blobs.put(content),
             covered=arguments.covered,
-            counts=merged.counts,
-        )
-        if _appended(app, request, fact, before.findings, arguments.reason):
-            return _taken(report, fact)
-    raise Refused(
-        "finding.import.busy",
-        f"scope {arguments.scope}",
-        expected="a scope that nobody else writes at the same time",
-        found=f"it moved {_TRIES} times",
-        remedy="send the report again",
+            reason=arguments.reason,
+        ),
     )
-
-
-def _copy(world: World, scope: str) -> FindingScope:
-    """As it is now: the world's own goes on."""
-    return msgspec.structs.replace(world.findings.get(scope) or FindingScope(scope=scope))
-
-
-def _taken(report: rules.Report, fact: f.FindingsImported) -> Plain:
-    return {
-        "scope": fact.scope,
-        "report": fact.report,
-        "known": False,
-        "tool": report.tool,
-        "conclusive": report.conclusive,
-        "trouble": report.trouble,
-        "figures": dict(report.figures),
-        "counts": dict(fact.counts),
-    }
-
-
-def _appended(app: App, request: Request, fact: f.FindingsImported, base: str, reason: str) -> bool:
-    """False when the scope has moved since `base`: the list was made from an older one."""
-    moved = False
-
-    def rule(world: World) -> Sequence[f.Fact]:
-        nonlocal moved
-        policy.require(world, request.asker, "finding.manage")
-        held = world.findings.get(fact.scope)
-        moved = (held.findings if held else "") != base
-        return [] if moved else [fact]
-
-    app.command(request, rule, (fact.report, fact.findings), reason)
-    return not moved
-
-
-def _check_component(arguments: ImportArguments, held: FindingScope) -> None:
-    if held.component not in ("", arguments.component):
-        raise Refused(
-            "finding.scope.component",
-            f"scope {arguments.scope}",
-            expected=f"reports about {held.component}",
-            found=f"one about {arguments.component}",
-            remedy="use a scope of its own for each component and way of checking",
-        )
+    if entered is None:
+        digest = digest_of(content)
+        return {"scope": arguments.scope, "report": digest, "known": True, "counts": {}}
+    return finding_list.shown(report, entered)
 
 
 def _check_cover(arguments: ImportArguments, report: rules.Report) -> None:
@@ -177,7 +118,7 @@ def _check_cover(arguments: ImportArguments, report: rules.Report) -> None:
         )
 
 
-def _unpacked(text: str) -> bytes:
+def unpacked(text: str) -> bytes:
     """Base64 of zlib, which is bounded before it is unpacked."""
     try:
         packed = base64.b64decode(text, validate=True)
@@ -357,7 +298,7 @@ def _records(app: App, then: AsOf, scope: str) -> list[rules.Record]:
     if state is None:
         return []
     held = msgspec.convert(state, FindingScope)
-    return [_with(record, held) for record in _sheet(app, held).records]
+    return [_with(record, held) for record in finding_list.sheet_of(app, held).records]
 
 
 def _with(record: rules.Record, held: FindingScope) -> rules.Record:
@@ -371,9 +312,3 @@ def _with(record: rules.Record, held: FindingScope) -> rules.Record:
         if accepted is None
         else msgspec.convert({**msgspec.to_builtins(accepted), "control": ""}, rules.Acceptance),
     )
-
-
-def _sheet(app: App, held: FindingScope) -> sheets.Sheet:
-    if not held.findings:
-        return sheets.Sheet()
-    return sheets.read(app.blobs.get(held.findings))  # type: ignore[arg-type]

@@ -27,6 +27,13 @@ def gate_arguments(name: str, manifest: Manifest, definition: Definition | None 
         return {"commit": manifest.commit}
     if name == "hardening":
         return _hardening(manifest, definition)
+    if name == "vulnerabilities":
+        return {
+            "components": [
+                {"name": c.name, "sbom": c.sbom, "plain": c.kind == "migrations"}
+                for c in manifest.components
+            ]
+        }
     if name == "tests":
         tested = [c for c in manifest.components if c.kind != "migrations"]
         return {

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from surefoot.app.advisories import judge_release
 from surefoot.app.as_of import AsOf
 from surefoot.app.draft import Draft
 from surefoot.app.facade import App
@@ -66,6 +67,7 @@ def build(app: App, request: Request, arguments: BuildArguments) -> Plain:
             draft = app.builder.draft(
                 app, request.asker.id, arguments.version, arguments.commit, report
             )
+            _list_weaknesses(app, request, draft)
             _check_gates(arguments.version, draft)
         except Refused as refused:
             app.note_refusal(request, refused)
@@ -74,6 +76,13 @@ def build(app: App, request: Request, arguments: BuildArguments) -> Plain:
         return _shown_draft(draft)
 
     return {"job": app.jobs.start(request.asker.id, work)}
+
+
+def _list_weaknesses(app: App, request: Request, draft: Draft) -> None:
+    """What the gate on packages saw is in their lists, to be assigned or accepted."""
+    named = any(gate.gate == "vulnerabilities" for gate in draft.gates)
+    if named and app.read(lambda w: w.advisories.snapshot):
+        judge_release(app, request, manifests.decode(draft.manifest), "release.create")
 
 
 def _check_gates(version: str, draft: Draft) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from surefoot.app.advisory_ground import Ground
 from surefoot.app.gate_asks import gate_arguments
 from surefoot.compose.folder import Settings, seed
 from surefoot.core.errors import Refused
@@ -20,6 +21,7 @@ from surefoot.gates.hardening.gate import HardeningGate
 from surefoot.gates.provenance import ProvenanceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.gates.tests import TestsGate
+from surefoot.gates.vulnerabilities import VulnerabilitiesGate
 from surefoot.journal.log import Log
 from surefoot.store.blobs import FileBlobs
 from surefoot.supply.builder import Builder
@@ -78,6 +80,9 @@ class Gating:
             "tests": lambda: TestsGate(self.blobs, self.now_ms, builders),
             "secrets": self._secrets_gate,
             "hardening": self._hardening,
+            "vulnerabilities": lambda: VulnerabilitiesGate(
+                self.blobs, Ground(self.log, self.blobs, self.now_ms), self.now_ms
+            ),
         }
 
     def _secrets_gate(self) -> Gate:

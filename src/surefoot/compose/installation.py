@@ -13,6 +13,7 @@ import msgspec
 
 from surefoot import __version__
 from surefoot.app import (  # noqa: F401 -- importing them registers their operations
+    advisories,
     deployment_questions,
     deployments,
     device_certificates,

@@ -13,6 +13,8 @@ import msgspec
 
 from surefoot.core import facts_enrolment, upcast
 from surefoot.core.fact import Fact as Fact
+from surefoot.core.facts_advisory import AdvisoriesImported as AdvisoriesImported
+from surefoot.core.facts_advisory import VexImported as VexImported
 from surefoot.core.facts_delivery import (
     ApprovalGiven as ApprovalGiven,
 )
@@ -368,6 +370,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
         (FindingsImported, FindingAccepted, FindingAssigned),
         lambda f: f"findings/{f.scope}",  # type: ignore[attr-defined]
     ),
+    **dict.fromkeys((AdvisoriesImported, VexImported), lambda _: "advisories"),
     PayloadErased: lambda _: "erasures",
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",

@@ -31,7 +31,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a gate saw. Times are UTC milliseconds; `raw` is the tool's own output as a blob.
 
-    `complete` is True only when the gate covered all it set out to cover; `coverage` states it.
+    `complete` is True only when the gate covered all it set out to cover; `coverage` states it, and
+    `gap` says in words what is missing.
     """
 
     gate: str
@@ -42,6 +43,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     started_at_ms: int = 0
     ended_at_ms: int = 0
     complete: bool = False
+    gap: str = ""
     coverage: Plain = {}
     figures: Plain = {}
     findings: tuple[Finding, ...] = ()
@@ -80,6 +82,7 @@ def judge(evidence: Evidence, subject: Digest) -> Judgement:
         first = blocking[0]
         more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
         return Judgement(verdict="fail", reason=f"{first.title} at {first.place}{more}")
-    if not evidence.complete:
-        return Judgement(verdict="inconclusive", reason="the gate did not cover all it had to")
+    if evidence.gap or not evidence.complete:
+        reason = evidence.gap or "the gate did not cover all it had to"
+        return Judgement(verdict="inconclusive", reason=reason)
     return Judgement(verdict="pass", reason="nothing found, coverage complete")

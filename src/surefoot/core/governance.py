@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from surefoot.core.advisory_policy import AdvisoryPolicy
+
 Silence = Literal["fail", "ignore"]
 OnStop = Literal["stay", "return"]
 Urgency = Literal["forced", "soft", "time-forced", "download-only"]
@@ -118,6 +120,7 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deploy_gates: tuple[str, ...] = ()
     smoke: str = ""
     asked: str = ""
+    advisories: AdvisoryPolicy = AdvisoryPolicy()
 
     def policy(self, environment: str, source: str = "") -> EnvironmentPolicy:
         """The rules of an environment; a clone without an entry of its own has its source's."""

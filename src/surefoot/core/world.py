@@ -228,6 +228,30 @@ class FindingScope(State):
     owners: dict[str, str] = {}
 
 
+class VexDocument(State):
+    """What is said about a component's weaknesses: a blob, and when it was taken."""
+
+    document: str
+    taken_ms: int
+    statements: int = 0
+
+
+class AdvisoryState(State):
+    """The snapshot of advisories that judges now, and the VEX document of each component."""
+
+    snapshot: str = ""
+    signer: str = ""
+    made_at_ms: int = 0
+    newest_ms: int = 0
+    taken_ms: int = 0
+    records: int = 0
+    withdrawn: int = 0
+    exploited: int = 0
+    likely: int = 0
+    ecosystems: dict[str, int] = {}
+    vex: dict[str, VexDocument] = {}
+
+
 class Tally(State):
     """Counted entries of a stream that has no state of its own."""
 
@@ -262,6 +286,7 @@ class World:
         self.devices: dict[str, DeviceBooks] = {}
         self.services: dict[str, ServiceBooks] = {}
         self.findings: dict[str, FindingScope] = {}
+        self.advisories = AdvisoryState()
         self.root = RootState()
         self.log = LogState()
         self.tallies: dict[str, Tally] = {
@@ -291,6 +316,8 @@ class World:
                 holder = self.people
             case "definition":
                 holder = self.definition
+            case "advisories":
+                holder = self.advisories
             case "root":
                 holder = self.root
             case "log":

@@ -24,6 +24,7 @@ class WorldForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     devices: dict[str, w.DeviceBooks]
     services: dict[str, w.ServiceBooks]
     findings: dict[str, w.FindingScope]
+    advisories: w.AdvisoryState
     root: w.RootState
     log: w.LogState
     tallies: dict[str, w.Tally]

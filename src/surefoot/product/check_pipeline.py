@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from surefoot.product.form import Definition, Firmware, Service, Smoke
+from surefoot.trust.keys import parse_public_line
 
 Path = tuple[str | int, ...]
 Complaint = tuple[Path, str, str, str]
 
-RELEASE_GATES = ("provenance", "tests", "secrets", "hardening")
+RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
 DEPLOY_GATES = ("smoke", "hardening")
 
 
@@ -29,6 +30,9 @@ def _pipeline(d: Definition) -> Iterator[Complaint]:
             if isinstance(component, Service | Firmware) and component.build.tests is None:
                 path: Path = ("components", name, "build")
                 yield path, "the key tests, for the gate tests", "no such key", ""
+    if "vulnerabilities" in d.pipeline.release and d.advisories is None:
+        expected = "the key advisories, for the gate vulnerabilities"
+        yield ("pipeline", "release"), expected, "no such key", "name the signers of snapshots"
     named = "smoke" in d.pipeline.deploy
     if named and not d.pipeline.smoke:
         yield ("pipeline", "deploy"), "smoke checks under pipeline.smoke", "none", ""
@@ -96,4 +100,19 @@ def _hardening(d: Definition) -> Iterator[Complaint]:
             yield (*path, "components"), "no components: the host is looked at", "some", ""
 
 
-PIPELINE_RULES = (_pipeline, _smoke, _hardening)
+def _advisories(d: Definition) -> Iterator[Complaint]:
+    if d.advisories is None:
+        return
+    for index, line in enumerate(d.advisories.signers):
+        try:
+            parse_public_line(line)
+        except ValueError as error:
+            path: Path = ("advisories", "signers", index)
+            yield path, "a public key line like ssh-ed25519 AAAA", str(error)[:80], ""
+    for index, name in enumerate(d.advisories.without_packages):
+        if name not in d.components:
+            known = ", ".join(d.components)
+            yield ("advisories", "without_packages", index), f"a component: {known}", name, ""
+
+
+PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories)

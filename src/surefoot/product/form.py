@@ -39,6 +39,13 @@ Endpoint = Annotated[
 ]
 UrlPath = Annotated[str, Meta(pattern=r"/[!-~]{0,500}", description="a path from the root")]
 Column = Annotated[str, Meta(pattern=r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", max_length=128)]
+KeyLine = Annotated[
+    str,
+    Meta(
+        pattern=r"ssh-ed25519 [A-Za-z0-9+/]{60,80}={0,2}( [!-~]{1,100})?",
+        description="a public key line like ssh-ed25519 AAAA",
+    ),
+]
 Moment = Annotated[int, Meta(title="moment", description="a UTC time like 2026-12-24T00:00:00Z")]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Seconds = Annotated[int, Meta(ge=1, le=31_536_000)]
@@ -351,6 +358,23 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     hardening: Hardening | None = None
 
 
+class Advisories(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose snapshots of advisories are believed (`signers`, public key lines), and how old.
+
+    Age counts from when a snapshot was made (`age_hours_max`) and from its newest record
+    (`quiet_hours_max`); older ones are no ground for a verdict. What is less severe than
+    `severity_min` is listed and does not block. `not_judged` names packages by their URL without
+    version, and `without_packages` components, that the gate need not cover.
+    """
+
+    signers: Annotated[tuple[KeyLine, ...], Meta(min_length=1, max_length=20)]
+    age_hours_max: Annotated[int, Meta(ge=1, le=8760)] = 168
+    quiet_hours_max: Annotated[int, Meta(ge=1, le=8760)] = 336
+    severity_min: Literal["low", "medium", "high", "critical"] = "low"
+    not_judged: Annotated[tuple[Line, ...], Meta(max_length=1000)] = ()
+    without_packages: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+
+
 class SmallTeam(msgspec.Struct, frozen=True, kw_only=True):
     """Fewer than three people: one approval is enough, after a delay that others can see."""
 
@@ -369,6 +393,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[Name, tuple[str, ...]] = {}
     tools: dict[Tool, VersionRange] = {}
     small_team: SmallTeam | None = None
+    advisories: Advisories | None = None
 
     def plain(self) -> Plain:
         """The definition as canonical JSON, defaults filled in, absent parts left out."""

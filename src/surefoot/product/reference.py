@@ -43,6 +43,7 @@ _RECORDS: tuple[tuple[str, type], ...] = (
     ("environments.NAME.data", form.Data),
     ("environments.NAME.freezes, each", form.Freeze),
     ("small_team", form.SmallTeam),
+    ("advisories", form.Advisories),
 )
 
 _HEAD = """# The product definition: surefoot.yaml

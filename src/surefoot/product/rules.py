@@ -11,6 +11,7 @@ from typing import get_args
 
 import msgspec
 
+from surefoot.core.advisory_policy import AdvisoryPolicy
 from surefoot.core.governance import (
     EnvironmentPolicy,
     Governance,
@@ -20,7 +21,14 @@ from surefoot.core.governance import (
     WavePolicy,
     Window,
 )
-from surefoot.product.form import Definition, Devices, Environment, MaintenanceWindow, Weekday
+from surefoot.product.form import (
+    Advisories,
+    Definition,
+    Devices,
+    Environment,
+    MaintenanceWindow,
+    Weekday,
+)
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
 
@@ -38,6 +46,20 @@ def governance_of(definition: Definition) -> Governance:
         deploy_gates=definition.pipeline.deploy,
         smoke=_digest(definition.pipeline.smoke),
         asked=_digest(_asked(definition)),
+        advisories=_advisories(definition.advisories),
+    )
+
+
+def _advisories(found: Advisories | None) -> AdvisoryPolicy:
+    if found is None:
+        return AdvisoryPolicy()
+    return AdvisoryPolicy(
+        signers=tuple(sorted(" ".join(line.split(" ")[:2]) for line in found.signers)),
+        age_hours_max=found.age_hours_max,
+        quiet_hours_max=found.quiet_hours_max,
+        severity_min=found.severity_min,
+        not_judged=tuple(sorted(found.not_judged)),
+        without_packages=tuple(sorted(found.without_packages)),
     )
 
 

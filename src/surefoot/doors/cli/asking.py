@@ -8,6 +8,7 @@ from typing import Any
 from surefoot.doors.cli import (
     show,
     views,
+    views_advisory,
     views_deployment,
     views_finding,
     views_fleet,
@@ -18,7 +19,7 @@ from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.tree import Command
 
 _VIEWS = views.VIEWS | views_deployment.VIEWS | views_map.VIEWS | views_finding.VIEWS
-_VIEWS |= views_fleet.VIEWS
+_VIEWS |= views_fleet.VIEWS | views_advisory.VIEWS
 _VIEWS |= views_rollout.VIEWS
 _PUBLIC = ("installation show", "journal checkpoint")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from surefoot.doors.cli.commands_advisory import ADVISORIES
 from surefoot.doors.cli.commands_auditor import AUDITOR
 from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
 from surefoot.doors.cli.commands_enrolment import ENROLMENT
@@ -30,6 +31,7 @@ NOUNS = {
     "fleet": "the devices of an environment together",
     "finding": "what checks found, and what people decided about it",
     "hardening": "how a machine is set up",
+    "advisories": "known weaknesses of packages, and what they say of yours",
     "journal": "the record and its proof",
     "root": "root.json: the file that trust starts at",
     "witness": "watch over a log, on another machine",
@@ -47,5 +49,5 @@ NOUNS = {
 COMMANDS = (
     *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ROLLOUTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS),
     *(*TRUST, *HERE, *WITNESS),
-    *AUDITOR,
+    *(*AUDITOR, *ADVISORIES),
 )

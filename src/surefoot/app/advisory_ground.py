@@ -1,0 +1,86 @@
+"""What weaknesses are judged by: the snapshot in force, statements, and what people accepted.
+
+Keeps: everything comes from the world and from blobs that its entries name; a snapshot in force
+whose parts cannot be read is an error, never an absent one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from surefoot.core import advisory_rules as rules
+from surefoot.core.advisory import Snapshot
+from surefoot.core.advisory_policy import AdvisoryPolicy
+from surefoot.core.finding import Acceptance, Record, Seen, severity_of
+from surefoot.core.target import Blobs
+from surefoot.core.vex import Statements
+from surefoot.core.world import AcceptedFinding, World
+from surefoot.insight import advisories
+from surefoot.insight.vex import read_statements
+from surefoot.journal.log import Log
+from surefoot.trust import envelope
+from surefoot.trust.digest import parse_digest
+
+SCOPE = "packages"
+
+
+def scope_of(component: str) -> str:
+    """The scope that the findings of a component's packages are in."""
+    return f"{SCOPE}.{component}"
+
+
+class Ground:
+    """See the module; each question reads for itself."""
+
+    def __init__(self, log: Log[World], blobs: Blobs, now_ms: Callable[[], int]) -> None:
+        self._log = log
+        self._blobs = blobs
+        self._now_ms = now_ms
+
+    def policy(self) -> AdvisoryPolicy:
+        """What the definition in force says."""
+        return self._log.read(rules.policy_of)
+
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot that judges now. Raises `Corrupt` when its bytes are not whole."""
+        digest = self._log.read(lambda w: w.advisories.snapshot)
+        if not digest:
+            return None
+        payload = envelope.parse(self._blobs.get(parse_digest(digest))).payload
+        return advisories.Shelf(digest, advisories.read_statement(payload), self._blobs.get)
+
+    def statements(self, component: str) -> Statements:
+        """What the newest VEX document about a component says."""
+        held = self._log.read(lambda w: w.advisories.vex.get(component))
+        if held is None:
+            return Statements()
+        content = self._blobs.get(parse_digest(held.document))
+        return Statements(taken_ms=held.taken_ms, statements=read_statements(content))
+
+    def accepted(self, component: str, seen: Seen) -> bool:
+        """Whether somebody lives with it at this time, by the rules of findings."""
+        found = self._log.read(lambda w: _accepted(w, component, seen))
+        return found is not None and _record(seen, found).accepted(self._now_ms())
+
+
+def _accepted(world: World, component: str, seen: Seen) -> AcceptedFinding | None:
+    held = world.findings.get(scope_of(component))
+    return held.accepted.get(seen.fingerprint()) if held else None
+
+
+def _record(seen: Seen, found: AcceptedFinding) -> Record:
+    return Record(
+        fingerprint="",
+        scope="",
+        state="new",
+        seen=seen,
+        first_ms=0,
+        last_ms=0,
+        due_ms=0,
+        acceptance=Acceptance(
+            person=found.person,
+            until_ms=found.until_ms,
+            control="",
+            severity=severity_of(found.severity),
+        ),
+    )
