@@ -31,7 +31,6 @@ from surefoot.product.form import (
     Pipeline,
     ProcessTarget,
     Run,
-    Scalar,
     Service,
     SmallTeam,
     Smoke,
@@ -41,6 +40,7 @@ from surefoot.product.form import (
 from surefoot.product.node import DEPTH_MAX, SIZE_BYTES_MAX, Place, Trouble, place_of, read_tree
 from surefoot.product.read import BAD, Mistake, Path, Reader
 from surefoot.product.reference import reference_page
+from surefoot.product.words import Scalar
 from surefoot.trust.digest import Digest, digest_of
 
 FILE_NAME = "surefoot.yaml"
