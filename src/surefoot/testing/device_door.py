@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +28,7 @@ from surefoot.doors.devices.guarded import HEAD_SECONDS_MAX
 from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.engine.device_desk import DeviceDesk
-from surefoot.engine.device_entrance import living
+from surefoot.engine.device_entrance import DeviceEntrance, living
 from surefoot.engine.device_pacer import Zones
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.store.blobs import FileBlobs
@@ -42,6 +43,7 @@ from surefoot.store.device_rollouts import Wave
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
 from surefoot.testing.claims import Claims
+from surefoot.testing.waiting import until
 
 _START_SECONDS = 90
 
@@ -154,6 +156,32 @@ class DeviceHouse:
         return max(counted, key=lambda b: (b.deployment, b.last_report)).waves if counted else {}
 
 
+def _counted(desk: DeviceDesk) -> Callable[[], int]:
+    """Count the desk's looks at the registry that have ended."""
+    ended = itertools.count(1)
+    last, look = [0], desk._look
+
+    async def counted() -> None:
+        await look()
+        last[0] = next(ended)
+
+    desk._look = counted  # type: ignore[method-assign]
+    return lambda: last[0]
+
+
+def _counted_too(entrance: DeviceEntrance) -> Callable[[], int]:
+    """Count the entrance's looks that have ended."""
+    ended = itertools.count(1)
+    last, look = [0], entrance.refresh
+
+    def counted() -> None:
+        look()
+        last[0] = next(ended)
+
+    entrance.refresh = counted  # type: ignore[method-assign]
+    return lambda: last[0]
+
+
 class DoorServer:
     """A device door served by uvicorn in a thread; use it as a context. `fast` is on by default."""
 
@@ -194,6 +222,15 @@ class DoorServer:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.url = ""
+        self._looks = [_counted(desk)]
+        if entrance is not None:
+            self._looks.append(_counted_too(entrance))
+
+    def looked(self) -> None:
+        """Wait until the door has looked by itself at everything that was written before."""
+        # A look that is under way has begun too early: two may be, one by turn and one by notice.
+        wanted = [look() + 3 for look in self._looks]
+        until(lambda: all(look() >= n for look, n in zip(self._looks, wanted, strict=True)))
 
     def _run(self) -> None:
         # As `doors.serve` does: the loop that the configuration names, which is uvloop.

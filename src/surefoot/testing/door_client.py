@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from surefoot.store.device import AttributesPut, Incoming
 from surefoot.store.device_rollouts import DeviceRollouts, Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
+from surefoot.testing.waiting import until
 
 ENV = "production"
 CONTENT = bytes(range(256)) * 5000
@@ -67,6 +67,12 @@ class DoorClient:
 
     def assign(self, *, confirmation: bool = False) -> int:
         """A new action for all devices; its number, once the door speaks of it."""
+        newest = self.assign_silently(confirmation=confirmation)
+        until(lambda: any(f"/{newest}?" in href for href in self.links().values()))
+        return newest
+
+    def assign_silently(self, *, confirmation: bool = False) -> int:
+        """A new action for all devices; its number, whatever the door makes of it."""
         self.deployment += 1
         self._step_back()
         wave = Wave(
@@ -79,12 +85,7 @@ class DoorClient:
             confirmation=confirmation,
         )
         self.house.assign(ENV, wave, self.deployment)
-        newest = self.house.registry.page(ENV)[0].action
-        for _ in range(4500):
-            if any(f"/{newest}?" in href for href in self.links().values()):
-                return newest
-            time.sleep(0.02)
-        raise AssertionError("the door never spoke of it")
+        return self.house.registry.page(ENV)[0].action
 
     def _step_back(self) -> None:
         """Devices that show the version already would be left out: they show an older one again."""

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from surefoot.compose.door_tls import believe, context_of
+from surefoot.engine import device_entrance
+from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_entrance import DeviceEntrance
 from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_rollouts import Wave
@@ -24,7 +26,6 @@ from surefoot.testing.issuer import Issuer
 from surefoot.trust.certificate import parse_pem
 
 ENV = "production"
-SEEN = 1.6
 Pair = tuple[Path, Path]
 
 
@@ -32,7 +33,9 @@ class Place:
     """A door with TLS, an issuer that `production` believes, and one that `staging` does."""
 
     def __init__(self, folder: Path) -> None:
-        self.house = DeviceHouse(folder)
+        self.ahead_ms = 0
+        clock = SystemClock()
+        self.house = DeviceHouse(folder, now_ms=lambda: clock.now_ms() + self.ahead_ms)
         self.house.enrol(ENV, "dev1", "dev2")
         self.issuer = Issuer(folder, "issuer")
         self.other = Issuer(folder, "other")
@@ -63,7 +66,7 @@ class Place:
         if pair is not None:
             context.load_cert_chain(*pair)
         address = urlsplit(self.server.url)
-        raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
+        raw = socket.create_connection((address.hostname or "", address.port or 0), 90)
         return context.wrap_socket(raw)
 
     def asked(self, pair: Pair | None, device: str, *lines: str, tenant: str = ENV) -> int:
@@ -91,7 +94,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setattr(device_entrance, "_LOOK_SECONDS", 0.1)
     place = Place(tmp_path)
     with place.server:
         yield place
@@ -135,10 +139,10 @@ def test_another_issuer_an_ended_one_and_one_for_servers_are_refused(place: Plac
 
 
 def test_a_certificate_that_ends_while_connected_is_refused(place: Place) -> None:
-    pair = place.issuer.issue("dev1", lasts=dt.timedelta(seconds=3))
+    pair = place.issuer.issue("dev1", lasts=dt.timedelta(hours=1))
     with place.connect(pair) as line:
         assert place.over(line, "dev1") == 200
-        time.sleep(4.1)
+        place.ahead_ms = 2 * 3_600_000
         assert place.over(line, "dev1") == 401
 
 
@@ -148,7 +152,7 @@ def test_a_revoked_device_is_refused_on_the_connection_it_has(place: Place) -> N
         assert place.over(line, "dev1") == 200
         assert place.over(with_token, "dev1", token("dev1")) == 200
         place.house.identities.set_standing(ENV, "dev1", "revoked", "ann")
-        time.sleep(0.4)
+        place.server.looked()
         assert place.over(line, "dev1") == 401
         assert place.over(with_token, "dev1", token("dev1")) == 401
 
@@ -170,7 +174,7 @@ def test_where_certificates_are_required_a_token_alone_is_nobodys(place: Place) 
     with place.connect() as line:
         assert place.over(line, "dev1", token("dev1")) == 200
         place.believe(required=True)
-        time.sleep(SEEN)
+        place.server.looked()
         assert place.over(line, "dev1", token("dev1")) == 401
     for tenant in (ENV, "Production", "DEFAULT"):
         assert place.asked(None, "dev1", token("dev1"), tenant=tenant) == 401
@@ -182,11 +186,11 @@ def test_an_issuer_is_believed_and_is_not_without_a_restart(place: Place) -> Non
     pair = later.issue("dev1", file="l")
     assert place.asked(pair, "dev1") == 0
     place.certificates.put_authorities(ENV, [later.der], required=False)
-    time.sleep(SEEN)
+    place.server.looked()
     assert place.asked(pair, "dev1") == 200
     assert place.asked(place.issuer.issue("dev1"), "dev1") == 401
     place.certificates.put_authorities(ENV, [], required=False)
-    time.sleep(SEEN)
+    place.server.looked()
     assert place.asked(pair, "dev1") == 401
 
 
@@ -194,7 +198,7 @@ def test_an_issuer_below_another_may_be_believed_alone(place: Place) -> None:
     below = Issuer(place.issuer.file.parent, "below", above=place.issuer)
     assert place.asked(below.issue("dev1", file="x"), "dev1") == 200
     place.certificates.put_authorities(ENV, [below.der], required=False)
-    time.sleep(SEEN)
+    place.server.looked()
     assert place.asked(below.issue("dev1", file="x"), "dev1") == 200
     assert place.asked(place.issuer.issue("dev1"), "dev1") == 401
 
@@ -210,7 +214,7 @@ def test_a_device_that_nobody_knows_waits_to_be_let_in(place: Place) -> None:
     assert told["via"] == "certificate"
     place.house.identities.set_gateway(ENV, bytes(32))
     place.house.identities.set_standing(ENV, "new", "", "ann")
-    time.sleep(SEEN)
+    place.server.looked()
     for line in ("TargetToken " + token_of("new"), "TargetToken " + "\xff" * 32, "GatewayToken x"):
         assert place.asked(None, "new", f"Authorization: {line}") == 401
     assert place.asked(pair, "new") == 200
@@ -225,14 +229,14 @@ def test_a_resumed_session_is_the_certificate_it_was(place: Place) -> None:
     address = urlsplit(place.server.url)
     session = None
     for _ in range(3):
-        raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
+        raw = socket.create_connection((address.hostname or "", address.port or 0), 90)
         with context.wrap_socket(raw, session=session) as line:
             assert place.over(line, "dev1") == 200
             assert place.over(line, "dev2") == 401
             session = line.session
     bound = parse_pem(place.issuer.issue("other")[0].read_bytes())[0].fingerprint
     place.certificates.bind(ENV, "dev1", bound)
-    raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
+    raw = socket.create_connection((address.hostname or "", address.port or 0), 90)
     with context.wrap_socket(raw, session=session) as line:
         assert place.over(line, "dev1") == 401
 
@@ -245,10 +249,10 @@ def test_old_versions_of_tls_and_plain_http_get_nowhere(place: Place) -> None:
         with pytest.warns(DeprecationWarning):
             context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
         address = urlsplit(place.server.url)
-        raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
+        raw = socket.create_connection((address.hostname or "", address.port or 0), 90)
         context.wrap_socket(raw)
     address = urlsplit(place.server.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 10) as wire:
+    with socket.create_connection((address.hostname or "", address.port or 0), 90) as wire:
         wire.sendall(f"GET /{ENV}/controller/v1/dev1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         with contextlib.suppress(ConnectionError):
             assert not wire.recv(100).startswith(b"HTTP")
@@ -260,12 +264,12 @@ def test_who_begins_tls_and_does_not_end_it_holds_nobody_up(place: Place) -> Non
     pair = place.issuer.issue("dev1")
     with contextlib.ExitStack() as held:
         for number in range(100):
-            raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
+            raw = socket.create_connection((address.hostname or "", address.port or 0), 90)
             held.enter_context(raw)
             raw.sendall(b"\x16\x03\x01\x02\x00\x01"[: 1 + number % 6])
         begun = time.monotonic()
         assert place.asked(pair, "dev1") == 200
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 45, "a handshake may last a minute"
 
 
 def test_an_image_comes_whole_over_tls(place: Place) -> None:
@@ -282,7 +286,7 @@ def test_an_image_comes_whole_over_tls(place: Place) -> None:
     action = place.house.registry.page(ENV)[0].action
     path = f"/{ENV}/controller/v1/dev1/softwaremodules/{action}/artifacts/{wave.firmware.file}"
     whole = b""
-    for _ in range(100):
+    for _ in range(1800):
         with place.connect(pair) as line:
             head = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
             line.sendall(head.encode())

@@ -1,7 +1,6 @@
 """The device's user is asked first: endpoints 8 to 14 over a real socket."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def test_the_change_number_moves_with_the_consent(door: DoorClient) -> None:
 def test_a_withdrawn_action_is_not_asked_for(door: DoorClient) -> None:
     action = door.assign(confirmation=True)
     door.rollouts.stop(door.deployment, Token(operation="stop", fence=door.deployment))
-    time.sleep(0.3)
+    door.server.looked()
     assert set(door.links()) == {"configData"}
     assert say(door, action, "confirmed") == 410
 

@@ -17,6 +17,7 @@ from surefoot.core.target import Token
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.door_client import CONTENT, ENV, DoorClient
 from surefoot.testing.raw_http import Answer, Line
+from surefoot.testing.waiting import until
 
 RAUC = (
     f"Authorization: TargetToken {token_of('dev1')}",
@@ -182,11 +183,7 @@ def test_the_rauc_updater_is_cancelled_or_rejects_it(door: DoorClient, line: Lin
 def stop(door: DoorClient) -> None:
     token = Token(operation=f"{door.deployment}/stop", fence=door.deployment)
     door.rollouts.stop(door.deployment, token)
-    for _ in range(100):
-        if "cancelAction" in door.links():
-            return
-        time.sleep(0.02)
-    raise AssertionError("the door never asked to cancel")
+    until(lambda: "cancelAction" in door.links())
 
 
 def swupdate_says(action: int, execution: str, finished: str, text: str) -> str:

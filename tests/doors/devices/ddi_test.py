@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from surefoot.core.target import Token
 from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.door_client import CONTENT, ENV, DoorClient, report
+from surefoot.testing.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_cancel_conversation(door: DoorClient) -> None:
     assert door.ask("POST", f"cancelAction/{action}/feedback", closed)[0] == 405
     token = Token(operation=f"{door.deployment}/stop", fence=door.deployment)
     door.rollouts.stop(door.deployment, token)
-    time.sleep(0.3)
+    door.server.looked()
     links = door.links()
     assert "deploymentBase" not in links and links["cancelAction"].endswith(f"/{action}")
     document = json.loads(door.ask("GET", f"cancelAction/{action}")[2])
@@ -310,30 +310,29 @@ def test_a_poll_writes_no_row_and_is_seen_later(door: DoorClient) -> None:
     for _ in range(20):
         door.poll()
     assert door.house.registry.newest_change() == before
-    time.sleep(1.2)
-    assert door.house.registry.page(ENV)[0].seen_ms > 0
+    until(lambda: door.house.registry.page(ENV)[0].seen_ms > 0)
 
 
 def test_a_new_token_is_heard_and_the_old_one_refused(door: DoorClient) -> None:
     house = door.house
     house.enrol(ENV, "other")
-    time.sleep(0.2)
+    door.server.looked()
     assert door.ask("GET", "", device="other")[0] == 200
     house.registry.set_token(ENV, "other", bytes(32))
-    time.sleep(0.2)
+    door.server.looked()
     assert door.ask("GET", "", device="other")[0] == 401
 
 
 def test_a_zephyr_client_has_its_tenant_built_in(door: DoorClient) -> None:
     door.house.enrol(ENV, "board-1")
     door.house.enrol("staging", "dev1-twin", "board-2")
-    time.sleep(0.2)
+    door.server.looked()
     root = f"{door.url}/DEFAULT/controller/v1/board-1"
     answer = door.poll(device="board-1", tenant="DEFAULT")
     assert answer["_links"]["configData"]["href"] == f"{root}/configData"
     # Two environments have a device of that name: which is meant cannot be told.
     door.house.enrol("staging", "board-1")
-    time.sleep(0.2)
+    door.server.looked()
     assert door.ask("GET", "", device="board-1", tenant="DEFAULT")[0] == 401
     assert door.ask("GET", "", device="board-2", tenant="default")[0] == 200
 
@@ -352,7 +351,7 @@ def test_what_a_client_cannot_take_is_not_offered(door: DoorClient) -> None:
         deadline_seconds=600,
     )
     house.assign("lab", wave)
-    time.sleep(0.2)
+    door.server.looked()
 
     def ask(device: str, path: str, **headers: str) -> tuple[int, bytes]:
         return client.ask("GET", path, device=device, tenant="lab", **headers)[::2]

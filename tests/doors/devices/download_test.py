@@ -19,6 +19,7 @@ import pytest
 from surefoot.doors.devices import fast_poll
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.door_client import CONTENT, ENV, DoorClient
+from surefoot.testing.waiting import until
 
 SIZE = len(CONTENT)
 BIG = os.urandom(1024 * 1024) * 24
@@ -126,15 +127,14 @@ def _line(door: DoorClient) -> socket.socket:
     host, _, port = door.netloc.partition(":")
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-    line.settimeout(20)
+    line.settimeout(90)
     line.connect((host, int(port)))
     return line
 
 
 @pytest.fixture
-def big(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[DoorClient, str]]:
-    """A door with an image larger than every buffer, which gives up on the stalled after 1 s."""
-    monkeypatch.setattr(fast_poll, "STALL_SECONDS_MAX", 1.0)
+def big(tmp_path: Path) -> Iterator[tuple[DoorClient, str]]:
+    """A door with an image larger than every buffer."""
     house = DeviceHouse(tmp_path)
     house.enrol(ENV, "dev1")
     with DoorServer(house.desk()) as server:
@@ -164,19 +164,24 @@ def test_slow_devices_slow_down_nobody_and_none_is_refused(big: tuple[DoorClient
     threads = [threading.Thread(target=slowly) for _ in range(30)]
     for thread in threads:
         thread.start()
-    waits = []
+    waits, began = [], time.monotonic()
     while any(thread.is_alive() for thread in threads):
         begun = time.monotonic()
         door.poll()
         waits.append(time.monotonic() - begun)
         time.sleep(0.01)
     assert digests == [hashlib.sha256(BIG).hexdigest()] * 30
-    assert sorted(waits)[len(waits) // 2] < 0.5
+    # A poll that had to wait for the downloads would take about as long as they do.
+    assert len(waits) >= 3
+    assert sorted(waits)[len(waits) // 2] < (time.monotonic() - began) / 4
 
 
 def test_a_device_that_goes_away_or_stalls_is_given_up(
-    big: tuple[DoorClient, str], caplog: pytest.LogCaptureFixture
+    big: tuple[DoorClient, str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(fast_poll, "STALL_SECONDS_MAX", 3.0)
     door, path = big
     with _line(door) as gone:
         gone.sendall(_request(door, path))
@@ -184,10 +189,7 @@ def test_a_device_that_goes_away_or_stalls_is_given_up(
     with _line(door) as stalled:
         stalled.sendall(_request(door, path))
         assert stalled.recv(4096) and _downloads(door)
-        begun = time.monotonic()
-        while _downloads(door):
-            assert time.monotonic() - begun < 10
-            time.sleep(0.05)
+        until(lambda: not _downloads(door))
         # Its end is a reset, or too few bytes: never a whole image.
         found = 0
         with contextlib.suppress(ConnectionError):
@@ -220,16 +222,13 @@ def test_an_image_that_is_missing_or_damaged_is_offered_to_nobody(
     with DoorServer(house.desk()) as server:
         client = DoorClient(house, server)
         client.firmware = image
-        with pytest.raises(AssertionError, match="never spoke"):
-            client.assign()
-        action = house.registry.page(ENV)[0].action
+        action = client.assign_silently()
+        server.looked()
+        assert "deploymentBase" not in client.links()
         assert client.ask("GET", f"deploymentBase/{action}")[0] == 404
         assert client.ask("GET", client.artifact_path(action))[0] == 404
         house.blobs.put(content)
-        begun = time.monotonic()
-        while "deploymentBase" not in client.links():
-            assert time.monotonic() - begun < 15
-            time.sleep(0.1)
+        until(lambda: "deploymentBase" in client.links())
         assert client.ask("GET", client.artifact_path(action))[2] == content
         place.unlink()
         # The link is dead: a clear 404, and no page of ours for an installer to read.
@@ -266,7 +265,7 @@ def test_nginx_in_front_sends_the_image(require_tool: Callable[[str], str], tmp_
         try:
             client = DoorClient(house, server)
             client.netloc = f"127.0.0.1:{port}"
-            _until_answered(client)
+            until(lambda: _answers(client))
             path = client.artifact_path(client.assign())
             assert urlsplit(client.links()["deploymentBase"]).netloc == client.netloc
             status, headers, body = client.ask("GET", path)
@@ -286,14 +285,11 @@ def test_nginx_in_front_sends_the_image(require_tool: Callable[[str], str], tmp_
             assert client.ask("GET", path, Authorization=theirs)[0] == 401
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(90)
     house.database.close()
 
 
-def _until_answered(client: DoorClient) -> None:
-    for _ in range(100):
-        with contextlib.suppress(OSError, AssertionError):
-            client.poll()
-            return
-        time.sleep(0.05)
-    raise AssertionError("nginx did not start")
+def _answers(client: DoorClient) -> bool:
+    with contextlib.suppress(OSError, AssertionError):
+        return bool(client.poll())
+    return False

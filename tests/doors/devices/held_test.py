@@ -1,7 +1,6 @@
 """A held action is nothing to do, over a real socket: never an offer, never an offer to skip."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from surefoot.core.governance import Pace, Retry, Window
 from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer
 from surefoot.testing.door_client import ENV, DoorClient, report
+from surefoot.testing.waiting import until
 
 DAY_MS = 86_400_000
 
@@ -57,16 +57,13 @@ def assign(door: DoorClient, pace: Pace) -> int:
 
 def offered(door: DoorClient, *, wanted: bool) -> bool:
     """Whether the door comes to offer (or to hide) the action; it looks several times a second."""
-    for _ in range(100):
-        if ("deploymentBase" in door.links()) == wanted:
-            return True
-        time.sleep(0.02)
-    return False
+    until(lambda: ("deploymentBase" in door.links()) == wanted)
+    return True
 
 
 def settled(door: DoorClient) -> dict[str, str]:
     """The links after the door has certainly looked at the registry again."""
-    time.sleep(0.3)
+    door.server.looked()
     return door.links()
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.door_client import ENV, DoorClient, report
 
 GATEWAY = "GatewayToken shared-by-many"
-SEEN = 0.4
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def test_an_unknown_device_knocks_waits_and_is_let_in(door: DoorClient) -> None:
     assert door.house.registry.newest_change() == before
     door.house.identities.set_standing(ENV, "new", "", "ann")
     door.assign()
-    time.sleep(SEEN)
+    door.server.looked()
     status, links = polled(door, "new")
     assert status == 200 and isinstance(links, dict) and "deploymentBase" in links
 
@@ -65,7 +63,7 @@ def test_an_unknown_device_knocks_waits_and_is_let_in(door: DoorClient) -> None:
 def test_a_rejected_device_hears_that_there_is_nothing_to_do(door: DoorClient) -> None:
     polled(door, "new")
     door.house.identities.set_standing(ENV, "new", "rejected", "ann")
-    time.sleep(SEEN)
+    door.server.looked()
     assert polled(door, "new") == (200, {})
 
 
@@ -80,14 +78,14 @@ def test_a_gateway_speaks_for_no_device_that_has_a_token(door: DoorClient) -> No
     polled(door, "new")
     fresh = hashlib.sha256(token_of("new").encode()).digest()
     door.house.registry.set_token(ENV, "new", fresh)
-    time.sleep(SEEN)
+    door.server.looked()
     assert polled(door, "new")[0] == 401
     assert polled(door, "new", f"TargetToken {token_of('new')}") == (200, {})
 
 
 def test_a_pre_authorised_device_is_in_at_once(door: DoorClient) -> None:
     door.house.registry.enrol(ENV, [NewDevice(device="listed", token_hash=NO_TOKEN)])
-    time.sleep(SEEN)
+    door.server.looked()
     status, links = polled(door, "listed")
     assert status == 200 and isinstance(links, dict) and set(links) == {"configData"}
 
@@ -119,7 +117,7 @@ def test_a_name_that_cannot_be_kept_is_refused_and_makes_nobody(door: DoorClient
 def test_a_closed_gateway_opens_to_nobody(door: DoorClient) -> None:
     polled(door, "new")
     door.house.identities.set_gateway(ENV, b"")
-    time.sleep(SEEN)
+    door.server.looked()
     assert polled(door, "new")[0] == 401
     assert polled(door, "other")[0] == 401
 
@@ -127,15 +125,15 @@ def test_a_closed_gateway_opens_to_nobody(door: DoorClient) -> None:
 def test_a_revoked_device_is_refused_everywhere_and_let_in_again(door: DoorClient) -> None:
     action = door.assign()
     door.house.identities.set_standing(ENV, "dev1", "revoked", "ann")
-    time.sleep(SEEN)
+    door.server.looked()
     for method, path in (("GET", ""), ("GET", f"deploymentBase/{action}"), ("PUT", "configData")):
         assert door.ask(method, path, {} if method == "PUT" else None)[0] == 401
     polled(door, "gone")
     door.house.identities.set_standing(ENV, "gone", "revoked", "ann")
-    time.sleep(SEEN)
+    door.server.looked()
     assert polled(door, "gone")[0] == 401
     door.house.identities.set_standing(ENV, "dev1", "", "ann")
-    time.sleep(SEEN)
+    door.server.looked()
     assert set(door.links()) == {"configData"}
 
 

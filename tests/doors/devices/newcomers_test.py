@@ -1,6 +1,5 @@
 """A device that comes after a rollout's last wave, over a real socket."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from surefoot.engine.device_authority import DeviceAuthority
 from surefoot.store.device_rollouts import DeviceRollouts, Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer
 from surefoot.testing.door_client import ENV, DoorClient
-
-_NEVER_SECONDS = 0.5
+from surefoot.testing.waiting import until
 
 
 @pytest.fixture
@@ -42,24 +40,18 @@ def comes(door: DoorClient, version: str, hardware: str = "lamp") -> None:
         "data": {"firmware_version": version},
         "status": {"result": {"finished": "success"}},
     }
-    until = time.monotonic() + 3
-    while door.ask("PUT", "configData", body)[0] != 200:
-        assert time.monotonic() < until, "the door never knew the device"
-        time.sleep(0.02)
+    until(lambda: door.ask("PUT", "configData", body)[0] == 200)
 
 
-def offered(door: DoorClient, seconds: float = 3) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if "deploymentBase" in door.links():
-            return True
-        time.sleep(0.02)
-    return False
+def offered(door: DoorClient) -> bool:
+    """Whether the door offers it once it has looked at what is written now."""
+    door.server.looked()
+    return "deploymentBase" in door.links()
 
 
 def test_it_is_offered_the_release_under_the_claim_of_the_wave_for_all(door: DoorClient) -> None:
     comes(door, "1.0")
-    assert not offered(door, _NEVER_SECONDS)
+    assert not offered(door)
     assert door.house.welcome(ENV, 1) == 1
     assert offered(door)
 
@@ -67,13 +59,13 @@ def test_it_is_offered_the_release_under_the_claim_of_the_wave_for_all(door: Doo
 def test_unfit_hardware_is_offered_nothing(door: DoorClient) -> None:
     comes(door, "1.0", hardware="heater")
     assert door.house.welcome(ENV, 1) == 0
-    assert not offered(door, _NEVER_SECONDS)
+    assert not offered(door)
 
 
 def test_a_downgrade_is_not_offered(door: DoorClient) -> None:
     comes(door, "3.0")
     assert door.house.welcome(ENV, 1) == 0
-    assert not offered(door, _NEVER_SECONDS)
+    assert not offered(door)
 
 
 def test_after_a_stop_nothing_is_offered(door: DoorClient) -> None:
@@ -81,7 +73,7 @@ def test_after_a_stop_nothing_is_offered(door: DoorClient) -> None:
     DeviceRollouts(house.database, ENV, house.now_ms).stop(1, Token(operation="1/stop", fence=9))
     comes(door, "1.0")
     assert house.welcome(ENV, 1) == 0
-    assert not offered(door, _NEVER_SECONDS)
+    assert not offered(door)
 
 
 def test_a_claim_of_a_wave_that_was_not_for_all_covers_no_newcomer(door: DoorClient) -> None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.door_client import ENV, DoorClient
 from surefoot.testing.issuer import Issuer
+from surefoot.testing.waiting import until
 from surefoot.trust.certificate import parse_pem
 
 PROOF = "a-secret-of-the-proxy"
@@ -46,7 +46,7 @@ class Place:
         given = {"Authorization": "", **headers}
         lines = "".join(f"{n.replace('_', '-')}: {v}\r\n" for n, v in given.items() if v)
         host, _, port = client.netloc.partition(":")
-        with socket.create_connection((host, int(port)), 10) as wire:
+        with socket.create_connection((host, int(port)), 90) as wire:
             head = f"GET /{ENV}/controller/v1/{device} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
             wire.sendall(f"{head}{lines}\r\n".encode("latin-1"))
             whole = b"".join(iter(lambda: wire.recv(65_536), b""))
@@ -76,7 +76,7 @@ def test_a_believed_proxy_says_who_the_device_is(place: Place) -> None:
     assert place.asked("dev1", **newer)[0] == 200
     assert place.asked("dev1", **place.says("dev1", X_Ssl_Issuer_Hash_1="ab" * 32))[0] == 401
     place.house.identities.set_standing(ENV, "dev1", "revoked", "ann")
-    time.sleep(0.4)
+    place.server.looked()
     assert place.asked("dev1", **place.says("dev1"))[0] == 401
 
 
@@ -214,15 +214,16 @@ def nginx(place: Place, tmp_path: Path, require_tool: Callable[[str], str]) -> I
     words = [require_tool("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        until(lambda: _listens(port))
         yield port
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        process.wait(90)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def through(place: Place, port: int, pair: tuple[Path, Path], device: str, *lines: str) -> bytes:

@@ -28,7 +28,7 @@ def shows(door: DoorClient, **attributes: str) -> None:
 
 def offered(door: DoorClient, before: int = 0) -> tuple[int, str, bytes]:
     """The action after `before`, its version, and the bytes of its image."""
-    for _ in range(150):
+    for _ in range(4500):
         link = door.links().get("deploymentBase", "")
         action = int(link.rpartition("/")[2].partition("?")[0] or 0)
         if action > before:
@@ -67,7 +67,7 @@ def test_modem_stone_and_release_are_offered_one_after_another(door: DoorClient)
         assert found == [version, content]
         done = report("closed", "success")
         assert door.ask("POST", f"deploymentBase/{action}/feedback", done)[0] == 200
-        time.sleep(0.2)
+        door.server.looked()
         # Said, but not shown: nothing follows.
         assert "deploymentBase" not in door.links()
         shows(door, **{name: version})

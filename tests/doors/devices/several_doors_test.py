@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,24 @@ from surefoot.store.postgres import PostgresDatabase
 from surefoot.store.postgres_watch import APPLICATION
 from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, token_of
+from surefoot.testing.waiting import until
 from surefoot.trust.keys import private_key
 
-pytestmark = pytest.mark.timeout(120)
-
 ENV = "production"
-WAIT_SECONDS = 2.0  # far less than the time after which a door looks without being told
+# Such a door looks only when it is told: by itself it would do so after an hour.
+DOOR = """
+import runpy
+from surefoot.compose import door
+door._TOLD_SECONDS = 3600.0
+runpy.run_module("surefoot", run_name="__main__")
+"""
 
 
 class Door:
     """A `surefoot server door` process."""
 
     def __init__(self, folder: Path) -> None:
-        words = ["-m", "surefoot", "server", "door", "--data", str(folder)]
+        words = ["-c", DOOR, "server", "door", "--data", str(folder)]
         self._process = subprocess.Popen(
             [sys.executable, *words, "--devices", "127.0.0.1:0", "-o", "json"],
             stdout=subprocess.PIPE,
@@ -47,7 +51,7 @@ class Door:
 
     def stop(self) -> int:
         self._process.terminate()
-        status = self._process.wait(timeout=20)
+        status = self._process.wait(timeout=90)
         assert self._process.stdout is not None
         self._process.stdout.close()
         return status
@@ -63,7 +67,7 @@ class Door:
             method="GET" if body is None else "PUT" if "configData" in path else "POST",
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
                 text = answer.read()
                 return answer.status, json.loads(text) if text else {}
         except urllib.error.HTTPError as error:
@@ -108,13 +112,6 @@ def doors(folder: Path, house: DeviceHouse) -> Iterator[list[Door]]:
     both = [Door(folder), Door(folder)]
     yield both
     assert [door.stop() for door in both] == [0, 0]
-
-
-def until(found: Callable[[], bool]) -> None:
-    begun = time.monotonic()
-    while not found():
-        assert time.monotonic() - begun < WAIT_SECONDS
-        time.sleep(0.02)
 
 
 def wave(house: DeviceHouse, deployment: int) -> Wave:

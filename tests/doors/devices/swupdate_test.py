@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.swupdate import Maker
@@ -58,11 +56,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(90)
         self._log.close()
 
 
-def wait_for(house: DeviceHouse, *states: str, seconds: float = 15) -> str:
+def wait_for(house: DeviceHouse, *states: str, seconds: float = 120) -> str:
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
         state = house.registry.page(ENV)[0].state
@@ -72,7 +70,6 @@ def wait_for(house: DeviceHouse, *states: str, seconds: float = 15) -> str:
     raise AssertionError(f"still {state}")
 
 
-@pytest.mark.timeout(90)
 def test_the_real_swupdate_installs_and_is_verified(
     require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -86,7 +83,7 @@ def test_the_real_swupdate_installs_and_is_verified(
         with Client(tmp_path, server.url, "1.0.0"):
             begun = time.monotonic()
             while house.registry.page(ENV)[0].runs != "1.0.0":
-                assert time.monotonic() - begun < 15, (tmp_path / "swupdate.log").read_text()
+                assert time.monotonic() - begun < 90, (tmp_path / "swupdate.log").read_text()
                 time.sleep(0.05)
             wave = Wave(
                 deployment=1,
@@ -100,7 +97,7 @@ def test_the_real_swupdate_installs_and_is_verified(
             installed = maker.target / "firmware.txt"
             begun = time.monotonic()
             while not (installed.exists() and installed.stat().st_size == 15_000):
-                assert time.monotonic() - begun < 20, (tmp_path / "swupdate.log").read_text()
+                assert time.monotonic() - begun < 90, (tmp_path / "swupdate.log").read_text()
                 time.sleep(0.05)
             time.sleep(0.5)
             assert wait_for(house, "installing") == "installing"

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from surefoot.compose.door_tls import believe, context_of
 from surefoot.engine.device_entrance import DeviceEntrance
 from surefoot.store.device import NewDevice
@@ -52,7 +50,7 @@ def swupdate(folder: Path, url: str, device: str, own: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(90)
 
 
 def runs(house: DeviceHouse, device: str, seconds: float) -> str:
@@ -66,7 +64,6 @@ def runs(house: DeviceHouse, device: str, seconds: float) -> str:
     return ""
 
 
-@pytest.mark.timeout(90)
 def test_the_real_swupdate_speaks_by_its_certificate(
     require_tool: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -86,7 +83,7 @@ def test_the_real_swupdate_speaks_by_its_certificate(
     with DoorServer(house.desk(), tls=tls, entrance=entrance) as server:
         url = server.url.replace("127.0.0.1", "localhost")
         with swupdate(tmp_path, url, "swu-1", own):
-            assert runs(house, "swu-1", 20) == "1.0.0", (tmp_path / "swupdate.log").read_text()
+            assert runs(house, "swu-1", 120) == "1.0.0", (tmp_path / "swupdate.log").read_text()
         with swupdate(tmp_path, url, "swu-2", own):
             assert runs(house, "swu-2", 4) == ""
         with swupdate(tmp_path, url, "swu-2", 'targettoken = "guessed";'):

@@ -2,7 +2,6 @@
 download-only."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from surefoot.store.device_rollouts import Return, Wave
 from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, DoorServer
 from surefoot.testing.door_client import ENV, DoorClient, report
+from surefoot.testing.waiting import until
 
 RELEASE = "sha256:" + "1" * 64
 
@@ -66,11 +66,8 @@ def door_wave(
 
 def newest(door: DoorClient) -> int:
     action = door.house.registry.page(ENV)[0].action
-    for _ in range(100):
-        if f"/deploymentBase/{action}?" in door.links().get("deploymentBase", ""):
-            return action
-        time.sleep(0.02)
-    raise AssertionError("the door never offered it")
+    until(lambda: f"/deploymentBase/{action}?" in door.links().get("deploymentBase", ""))
+    return action
 
 
 def handling(door: DoorClient, action: int) -> tuple[str, str]:
