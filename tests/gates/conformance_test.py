@@ -9,6 +9,9 @@ import pytest
 from surefoot.core.gate import Gate
 from surefoot.core.target import Plain
 from surefoot.gates import tests as tests_gate
+from surefoot.gates.active import Permit
+from surefoot.gates.load.assess import Tolerance
+from surefoot.gates.load.gate import LoadGate
 from surefoot.gates.provenance import PREDICATE_TYPE, ProvenanceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.store.blobs import FileBlobs
@@ -87,6 +90,21 @@ class TestSmoke(GateConformance):
                 {"checks": [{"name": "port", "tcp": endpoint}]},
                 {"checks": []},
             )
+
+
+class TestLoad(GateConformance):
+    @pytest.fixture
+    def case(self, blobs: FileBlobs, answering: str) -> Case:
+        leave = Permit(run="r", environment="dev", endpoints=(answering,))
+        patient = Tolerance(lag_p95_ms=60_000, cpu_percent=10_000)
+        gate = LoadGate(leave, blobs, now_ms, tolerance=patient)
+
+        def asked(status: int) -> Plain:
+            step = {"path": "/", "status": status}
+            scenario = {"name": "a", "rate": 5, "seconds": 1, "arrivals": "constant"}
+            return {"endpoint": answering, "scenarios": [scenario | {"steps": [step]}]}
+
+        return Case(gate, asked(200), asked(201))
 
 
 class TestSecrets(GateConformance):

@@ -14,7 +14,7 @@ from surefoot.core.target import Plain, Step
 from surefoot.core.world import Environment
 from surefoot.product import Definition, Hardening
 
-_CHANGES_NOTHING_NEW = ("destroy", "backup", "revert-drift", "rollback")
+CHANGES_NOTHING_NEW = ("destroy", "backup", "revert-drift", "rollback")
 
 
 def gate_arguments(name: str, manifest: Manifest, definition: Definition | None = None) -> Plain:
@@ -66,7 +66,7 @@ def gate_steps(definition: Definition, environment: Environment, purpose: str) -
 
     A rollback is not held up by the host: it is the way out.
     """
-    if purpose in _CHANGES_NOTHING_NEW:
+    if purpose in CHANGES_NOTHING_NEW:
         return ()
     asked = declared(definition, environment).hardening
     if asked is None:

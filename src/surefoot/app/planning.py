@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from surefoot.app.active_steps import active_steps
 from surefoot.app.desired import FleetAsk, declared, desired_of, fleet_of, settings_of
 from surefoot.app.facade import App
 from surefoot.app.fleet_look import running_on
@@ -86,7 +87,10 @@ def plan_for(app: App, ask: Ask) -> Plan:
         explicit=explicit,
         back=None if quiet or "fleet" not in desired else _back(app, ask, ground, manifest, policy),
         smoke=() if quiet else smoke,
-        gates=gate_steps(definition, ground.environment, ask.purpose),
+        gates=(
+            *gate_steps(definition, ground.environment, ask.purpose),
+            *active_steps(definition, ground.environment, ask.purpose, protected=policy.protected),
+        ),
         heads=ground.heads,
         fleet=() if quiet or not policy.fleet else _devices(app, ground, manifest, desired),
     )

@@ -17,7 +17,9 @@ from surefoot.core.plan import Plan
 from surefoot.core.target import Outcome, Plain, Step, Target
 from surefoot.core.world import World
 from surefoot.engine.gate_step import availability_step, gate_step
+from surefoot.gates.active import STOP_FILE, Permit
 from surefoot.gates.hardening.gate import HardeningGate
+from surefoot.gates.load.gate import LoadGate
 from surefoot.gates.provenance import ProvenanceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.gates.tests import TestsGate
@@ -122,11 +124,55 @@ class Gating:
                 lambda plan: self._hardening(), self.blobs, lambda plan, step: step.arguments
             ),
             "smoke": gate_step(self._smoke, self.blobs, self._smoke_arguments),
+            "load": gate_step(self._load, self.blobs, self._load_arguments),
             "availability": availability_step(self._answered),
         }
 
     def _hardening(self) -> HardeningGate:
         return HardeningGate(self.blobs, self.now_ms)
+
+    def _load(self, plan: Plan) -> LoadGate:
+        return LoadGate(
+            self._permit(plan, "load"),
+            self.blobs,
+            self.now_ms,
+            stopped=lambda: self.log.read(lambda w: bool(w.deployments[plan.deployment].stopping)),
+        )
+
+    def _permit(self, plan: Plan, gate: str) -> Permit:
+        """Leave to test the environment's service, and those it is to be compared with."""
+        named = [plan.environment, *_against(plan)]
+        endpoints = [self._listener_at(plan, name) for name in named]
+        return Permit(
+            run=f"{plan.environment}-{plan.deployment}-{gate}",
+            environment=plan.environment,
+            endpoints=tuple(endpoint for endpoint in endpoints if endpoint),
+            stops=(str(self.folder / STOP_FILE),),
+            protected=any(self._protected(name) for name in named),
+        )
+
+    def _protected(self, environment: str) -> bool:
+        def of(world: World) -> bool:
+            found = world.environments.get(environment)
+            source = found.source if found else ""
+            return world.definition.governance.policy(environment, source).protected
+
+        return self.log.read(of)
+
+    def _load_arguments(self, plan: Plan, step: Step) -> Plain:
+        return {
+            **step.arguments,
+            "endpoint": self._listener(plan),
+            "baselines": {name: self._listener_at(plan, name) for name in _against(plan)},
+        }
+
+    def _listener_at(self, plan: Plan, environment: str) -> str:
+        """Where another environment has the same service, empty where it is not up."""
+        services = self._manifest(plan.release).of_kind("service")
+        target = self.targets(environment).get("process")
+        if not services or not isinstance(target, ProcessTarget):
+            return ""
+        return target.address(services[0].name)
 
     def _smoke(self, plan: Plan) -> SmokeGate:
         def ask(database: str, sql: str) -> Any:
@@ -158,3 +204,14 @@ class Gating:
             for c in self._manifest(plan.release).of_kind("service")
         ]
         return sum(t.requests for t in totals), sum(t.failed + t.service for t in totals)
+
+
+def _against(plan: Plan) -> list[str]:
+    """The environments that scenarios of the plan are compared with."""
+    found: set[str] = set()
+    for planned in plan.steps:
+        scenarios = planned.step.arguments.get("scenarios") if planned.step.action == "load" else ()
+        for one in scenarios if isinstance(scenarios, list | tuple) else ():
+            if isinstance(one, dict) and isinstance(one.get("against"), str):
+                found.add(str(one["against"]))
+    return sorted(found)

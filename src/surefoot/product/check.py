@@ -16,7 +16,8 @@ from surefoot.core.errors import Refused
 from surefoot.core.fiql import fields_of, parse
 from surefoot.core.governance import FOUNDER_PERMISSIONS
 from surefoot.core.version import key_of
-from surefoot.product.check_pipeline import PIPELINE_RULES, Complaint, Path
+from surefoot.product.check_load import Complaint, Path
+from surefoot.product.check_pipeline import PIPELINE_RULES
 from surefoot.product.form import (
     Definition,
     Environment,

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from surefoot.product.check_load import LOAD_RULES, Complaint, Path
 from surefoot.product.form import Definition, Firmware, Service, Smoke
 from surefoot.trust.keys import parse_public_line
 
-Path = tuple[str | int, ...]
-Complaint = tuple[Path, str, str, str]
-
 RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
-DEPLOY_GATES = ("smoke", "hardening")
+DEPLOY_GATES = ("smoke", "hardening", "load")
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -115,4 +113,4 @@ def _advisories(d: Definition) -> Iterator[Complaint]:
             yield ("advisories", "without_packages", index), f"a component: {known}", name, ""
 
 
-PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories)
+PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, *LOAD_RULES)

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from surefoot.core.fiql import LENGTH_MAX as QUERY_LENGTH_MAX
 from surefoot.core.target import Plain
+from surefoot.product.load_form import ActiveBudget, LoadScenario
 from surefoot.product.words import (
     Column,
     DeviceId,
@@ -172,12 +173,14 @@ class Hardening(msgspec.Struct, frozen=True, kw_only=True, rename={"exemptions":
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """The same steps for every environment: gates where they run, and the smoke checks."""
+    """The same steps for every environment: gates where they run, and what each is asked."""
 
     release: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     deploy: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     smoke: Annotated[tuple[Smoke, ...], Meta(max_length=100)] = ()
     hardening: Hardening | None = None
+    load: Annotated[tuple[LoadScenario, ...], Meta(max_length=20)] = ()
+    active: ActiveBudget = ActiveBudget()
 
 
 class ProcessTarget(msgspec.Struct, frozen=True, kw_only=True):

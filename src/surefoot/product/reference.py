@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import inspect
 
-from surefoot.product import form
+from surefoot.product import form, load_form
 from surefoot.product.check import PERMISSIONS
 from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES
 from surefoot.product.read import expected_of
@@ -30,6 +30,10 @@ _RECORDS: tuple[tuple[str, type], ...] = (
     ("pipeline.smoke, each check", form.Smoke),
     ("pipeline.hardening, and environments.NAME.hardening", form.Hardening),
     ("hardening.except, each", form.Exemption),
+    ("pipeline.load, each scenario", load_form.LoadScenario),
+    ("pipeline.load, each step", load_form.LoadStep),
+    ("pipeline.load, limits", load_form.LoadLimits),
+    ("pipeline.active", load_form.ActiveBudget),
     ("environments.NAME", form.Environment),
     ("environments.NAME.targets", form.Targets),
     ("environments.NAME.targets.process", form.ProcessTarget),

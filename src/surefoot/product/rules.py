@@ -72,6 +72,10 @@ def _asked(definition: Definition) -> list[object]:
         if environment.hardening is not None:
             asked = environment.hardening
             rows.append({"gate": "hardening", "environment": name, "asked": asked})
+    if definition.pipeline.load:
+        pipeline = definition.plain()["pipeline"]
+        assert isinstance(pipeline, dict)
+        rows.append({"gate": "load", "asked": [pipeline["load"], pipeline["active"]]})
     return rows
 
 

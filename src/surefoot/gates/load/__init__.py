@@ -1,0 +1,1 @@
+"""The load gate: open-loop requests at a declared rate, judged by limits and by comparison."""
