@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,16 +76,40 @@ def test_a_server_ends_tls_itself(folder: Path) -> None:
         assert server.stdout is not None
         address = urlsplit(json.loads(server.stdout.readline())["devices"])
         assert address.scheme == "https"
-        context = ssl.create_default_context(cafile=str(issuer.file))
-        context.check_hostname = False
-        raw = socket.create_connection((address.hostname or "", address.port or 0), 10)
-        with context.wrap_socket(raw) as line:
-            line.sendall(b"GET /production/controller/v1/dev1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert line.recv(65_536)[9:12] == b"401"
+        port = address.port or 0
+        first = shown(port, issuer)
+        # Replaced in place, as a renewal does; and then by files that do not belong together.
+        issuer.issue("127.0.0.1", file="data/door", server=True)
+        second = awaited(port, issuer, first)
+        (folder / "data" / "door.key").write_text("no key")
+        time.sleep(2.5)  # it looks every second; the next assertion holds however late it looks
+        assert shown(port, issuer) == second
+        issuer.issue("127.0.0.1", file="data/door", server=True)
+        awaited(port, issuer, second)
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=60)
     assert server.returncode == 0
+
+
+def shown(port: int, issuer: Issuer) -> bytes:
+    """The certificate that the door shows to who comes now, after it answered."""
+    context = ssl.create_default_context(cafile=str(issuer.file))
+    context.check_hostname = False
+    raw = socket.create_connection(("127.0.0.1", port), 60)
+    with context.wrap_socket(raw) as line:
+        line.sendall(b"GET /production/controller/v1/dev1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert line.recv(65_536)[9:12] == b"401"
+        return line.getpeercert(True) or b""
+
+
+def awaited(port: int, issuer: Issuer, before: bytes) -> bytes:
+    """Another certificate than before, as soon as it is shown."""
+    deadline = time.monotonic() + 60
+    while (found := shown(port, issuer)) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
 
 
 @pytest.mark.parametrize(

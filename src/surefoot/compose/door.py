@@ -8,14 +8,16 @@ belongs to one process.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from surefoot.compose.door_tls import believe, proxies_of, server_tls
+from surefoot.compose.door_tls import believe, certificate_of, proxies_of, server_tls
 from surefoot.compose.folder import Settings, claim_keys, load_settings, open_store, seed
 from surefoot.core.errors import Refused
 from surefoot.doors.devices.ddi import device_app
@@ -34,8 +36,11 @@ from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.enrolment_codes import EnrolmentCodes
 
+_log = logging.getLogger("surefoot.devices")
+
 _TOLD_SECONDS = 5.0
 _UNTOLD_SECONDS = 0.25
+_LOOK_SECONDS = 1.0
 
 
 def desk_of(
@@ -76,6 +81,7 @@ class Doorway:
         clock = SystemClock()
         self.tls = server_tls(folder, settings)
         self.scheme = "https" if self.tls else "http"
+        self._certificate = certificate_of(folder, settings, self.tls)
         self._desk = desk
         self._entrance = DeviceEntrance(
             DeviceCertificates(database),
@@ -105,7 +111,25 @@ class Doorway:
     @asynccontextmanager
     async def _lives(self, _: Any) -> AsyncIterator[None]:
         async with living(self._desk, self._entrance):
-            yield
+            watching = asyncio.create_task(self._watch()) if self._certificate else None
+            try:
+                yield
+            finally:
+                if watching is not None:
+                    watching.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await watching
+
+    async def _watch(self) -> None:
+        """Take a renewed certificate as soon as it is there."""
+        assert self._certificate is not None
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                if self._certificate.renew():
+                    _log.info("device door: took its renewed certificate")
+            except OSError as error:
+                _log.error("device door: kept its certificate: the one on disk: %s", error)
 
 
 def run(folder: Path, devices: str, on_ready: Callable[[str], None]) -> None:

@@ -31,6 +31,16 @@ def server_tls(folder: Path, settings: Settings) -> ssl.SSLContext | None:
         ) from None
 
 
+def certificate_of(
+    folder: Path, settings: Settings, context: ssl.SSLContext | None
+) -> ServerCertificate | None:
+    """What renews this TLS; None when there is none."""
+    if context is None:
+        return None
+    certificate, key = settings.device_certificate, settings.device_key
+    return ServerCertificate(context, folder / certificate, folder / key)
+
+
 def context_of(certificate: Path, key: Path) -> ssl.SSLContext:
     """TLS with this certificate and key. Raises `OSError`, of which `ssl.SSLError` is one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -42,6 +52,39 @@ def context_of(certificate: Path, key: Path) -> ssl.SSLContext:
     # An environment may believe an issuer that another one issued, and not that other one.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
+
+
+class ServerCertificate:
+    """The door's certificate and key on disk, and the TLS that shows them.
+
+    Keeps: a pair that was replaced is shown to who comes next, without a restart; one that does not
+    fit together, or cannot be read, is not taken, and the one before goes on.
+    """
+
+    def __init__(self, context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+        self._context = context
+        self._paths = certificate, key
+        self._taken = self._look()
+
+    def renew(self) -> bool:
+        """Take a changed pair. Call it where handshakes are made: in the loop's thread.
+
+        Returns whether one was taken. Raises `OSError` once for each change that cannot be.
+        """
+        found = self._look()
+        if found == self._taken:
+            return False
+        self._taken = found
+        context_of(*self._paths)  # a pair that does not fit would leave the live one without a key
+        self._context.load_cert_chain(*self._paths)
+        return True
+
+    def _look(self) -> tuple[tuple[int, ...], ...]:
+        try:
+            found = [path.stat() for path in self._paths]
+        except OSError:
+            return ()
+        return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
 
 
 def believe(context: ssl.SSLContext, issuers: Sequence[bytes]) -> None:
@@ -61,7 +104,7 @@ def proxies_of(folder: Path, settings: Settings) -> Proxies:
             secret = (folder / settings.device_proxy_secret).read_bytes().strip()
             if len(secret) < _SECRET_BYTES_MIN:
                 raise ValueError("a secret of less than 16 characters")
-        return Proxies(settings.device_proxies, secret)
+        return Proxies(settings.device_proxies, secret, settings.device_proxy_issuers)
     except (OSError, ValueError) as error:
         raise _refused(
             "device_proxies: networks like 10.0.0.5/32; device_proxy_secret: a file",

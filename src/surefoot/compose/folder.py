@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     device_key: str = ""
     device_proxies: tuple[str, ...] = ()
     device_proxy_secret: str = ""
+    device_proxy_issuers: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
 
 
 class FounderKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -131,6 +131,26 @@ def test_what_a_proxy_says_twice_or_by_half_is_refused(place: Place, more: dict[
     assert place.asked("dev1", **place.says("dev1", **more)) == (400, "device.proxy.input")
 
 
+def test_a_proxy_that_names_a_whole_chain_sends_a_fixed_number(tmp_path: Path) -> None:
+    """One more may be the device's own, joined to the proxy's on the way."""
+    place = Place(tmp_path, Proxies(["127.0.0.0/8"], PROOF.encode(), 2))
+    own, other = place.issuer.fingerprint, "0" * 64
+    with place.server:
+        for said, status in (
+            ({"X_Ssl_Issuer_Hash_1": other, "X_Ssl_Issuer_Hash_2": own.upper()}, 200),
+            ({"X_Authority": f"{other},{own}"}, 200),
+            ({"X_Authority": f"{own};{other}"}, 200),
+            ({"X_Authority": f"{own},"}, 200),
+            ({"X_Authority": f"{other},{other}"}, 401),
+            ({"X_Authority": own}, 400),
+            ({"X_Authority": f"{other},{other},{own}"}, 400),
+            ({"X_Ssl_Issuer_Hash_1": other, "X_Authority": f"{other},{own}"}, 400),
+        ):
+            named = {"X_Ssl_Client_Cn": "dev1", "X_Surefoot_Proxy": PROOF}
+            assert place.asked("dev1", **named, **said)[0] == status, said
+    place.house.database.close()
+
+
 def test_a_bound_device_takes_the_whole_certificate(place: Place) -> None:
     cert = place.issuer.issue("dev1")[0].read_bytes()
     found = parse_pem(cert)[0]

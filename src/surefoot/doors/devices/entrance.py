@@ -1,8 +1,9 @@
 """Who stands behind a connection: a client certificate of TLS here, or what a proxy says of one.
 
 Keeps: a proxy's headers count only from addresses that are configured, with the secret when there
-is one; from anybody else they are refused, never ignored. A proxy must send one name and one
-issuer, each once: a second one may be the device's own, passed on. What TLS verified is remembered
+is one; from anybody else they are refused, never ignored. A proxy must send one name, and as many
+issuers as it is configured to, one or a fixed number: one more may be the device's own, passed on,
+or joined to the proxy's. What TLS verified is remembered
 by fingerprint, because a resumed session shows the certificate without its issuers.
 Does not: decide who speaks for a device. Source: hawkBit DDI, header names of both generations.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -28,6 +30,7 @@ PROOF_HEADER = "x-surefoot-proxy"
 _NAMES = ("x-ssl-client-cn", "x-controller-id")
 _CERTIFICATE = "x-ssl-client-cert"
 _ISSUERS = ("x-ssl-issuer-hash-", "x-authority")
+_BETWEEN = re.compile("[,;]")
 _REMEMBERED_MAX = 50_000
 _LENGTH_MAX = 256
 _PEM_LENGTH_MAX = 16 * 1024
@@ -96,8 +99,14 @@ def _above(line: Any) -> list[str]:
 class Proxies:
     """The proxies that are believed, by address and, when there is one, by a shared secret."""
 
-    def __init__(self, addresses: Sequence[str] = (), secret: bytes = b"") -> None:
-        """`addresses` are networks in CIDR. Raises `ValueError` for one that is none."""
+    def __init__(
+        self, addresses: Sequence[str] = (), secret: bytes = b"", issuers: int = 1
+    ) -> None:
+        """`addresses` are networks in CIDR; `issuers` is how many each of them sends, always.
+
+        Raises `ValueError` for an address that is none.
+        """
+        self._issuers = issuers
         self._networks = [ipaddress.ip_network(each, strict=False) for each in addresses]
         self._secret = secret
 
@@ -125,23 +134,24 @@ class Proxies:
         Raises `Refused`: the headers of anybody else, or more than one of a kind.
         """
         names = [v for n in _NAMES for v in request.headers.getlist(n)]
-        issuers = [v for n, v in request.headers.items() if n.startswith(_ISSUERS)]
+        sent = [v for n, v in request.headers.items() if n.startswith(_ISSUERS)]
+        issuers = [each.strip() for value in sent for each in _BETWEEN.split(value)]
         whole = request.headers.getlist(_CERTIFICATE)
-        if not (names or issuers or whole):
+        if not (names or sent or whole):
             return None
         if not self.believed(request):
             raise _forged()
-        if len(names) != 1 or len(issuers) != 1 or len(whole) > 1:
+        if len(names) != 1 or len(issuers) != self._issuers or len(whole) > 1:
             raise _unclear(f"{len(names)} names, {len(issuers)} issuers")
-        if max(len(names[0]), len(issuers[0])) > _LENGTH_MAX:
+        if max(len(each) for each in (*names, *issuers)) > _LENGTH_MAX:
             raise _unclear("a value of more than 256 characters")
-        issuer = issuers[0].strip().lower().replace(":", "")
+        above = [each.lower().replace(":", "") for each in issuers if each]
         held = _certificate(whole[0]) if whole else None
         if held is not None and names[0] not in held.names:
             raise _unclear("a certificate of another name")
         return Shown(
             names=(names[0],),
-            authorities=(issuer,),
+            authorities=tuple(above),
             fingerprint=held.fingerprint if held else "",
             until_ms=held.until_ms if held else 0,
         )
@@ -185,7 +195,7 @@ def _unclear(found: str) -> Refused:
     return Refused(
         "device.proxy.input",
         "headers of a proxy",
-        expected="one name and one issuer, each once, and at most one certificate",
+        expected="one name, as many issuers as are configured, and at most one certificate",
         found=found,
         remedy="have the proxy set its headers, and drop those of the client",
     )
