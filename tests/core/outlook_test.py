@@ -1,7 +1,10 @@
 """How long a rollout takes, in figures that can be checked by hand."""
 
-from surefoot.core.governance import WavePolicy
-from surefoot.core.outlook import Heard, outlook
+import msgspec
+import pytest
+
+from surefoot.core.governance import Growth, Pace, WavePolicy, Window
+from surefoot.core.outlook import Heard, computed, outlook
 
 HOUR_MS = 3_600_000
 NOW_MS = 1_000 * HOUR_MS
@@ -48,3 +51,43 @@ def test_silent_devices_hold_waves_up() -> None:
 def test_a_rollout_for_nobody_is_over_at_once() -> None:
     waves = outlook((0, 0, 0), heard(), POLICY, 1)
     assert [(w.devices, w.seconds, w.waits) for w in waves] == [(0, 0, False)] * 2
+
+
+PACED_POLLS = heard(*[150_000] * 20)
+
+
+def paced(**pace: object) -> WavePolicy:
+    return WavePolicy(waves=(100,), success_percent=90, pace=Pace(**pace))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds"),
+    [
+        ({}, 600),
+        ({"concurrency": 5}, 4 * 600),
+        ({"rate_per_minute": 1}, 19 * 60),
+        ({"exponential": Growth(start=5, factor=2)}, 3 * 600),
+        ({"soak_seconds": 3_600}, 600 + 3_600),
+        ({"start_ms": NOW_MS + HOUR_MS}, 3_600 + 600),
+        ({"windows": (Window(from_minute=0, minutes=5),)}, 8 * 3_600 + 24 * 3_600 + 300),
+        ({"windows": (Window(from_minute=16 * 60, minutes=10),)}, 600),
+    ],
+)
+def test_the_pace_stretches_a_wave(pace: dict[str, object], seconds: int) -> None:
+    # It is four in the afternoon; devices poll every five minutes, and need two polls.
+    (wave,) = outlook((20, 20, 0), PACED_POLLS, paced(**pace), 0)
+    assert wave.seconds == seconds
+
+
+def test_waves_by_count_are_so_large_and_the_rest_is_one() -> None:
+    policy = msgspec.structs.replace(POLICY, pace=Pace(counts=(3, 8)))
+    waves = outlook((20, 20, 20), PACED_POLLS, policy, 0)
+    assert [wave.devices for wave in waves] == [3, 5, 12]
+
+
+def test_it_is_said_what_the_hours_were_made_from() -> None:
+    pace = {"concurrency": 5, "windows": (Window(days=(5, 6), from_minute=60, minutes=240),)}
+    said = "; ".join(computed(PACED_POLLS, paced(**pace), 10**6))
+    assert "poll every 300 s" in said and "at most 5 at once" in said
+    assert "8 of 168 hours a week" in said and "1 Mbit/s" in said
+    assert "hours are not known" in computed(heard(never=1), POLICY, 0)[0]

@@ -18,10 +18,13 @@ from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import enrolment
 from surefoot.core import environment as environments
 from surefoot.core.device import STATES
+from surefoot.core.device_tags import check_change, with_tag
 from surefoot.core.errors import Refused
+from surefoot.core.fiql import LENGTH_MAX, parse
+from surefoot.core.fiql_match import DeviceView, matcher
 from surefoot.core.target import Plain
 from surefoot.store.device import DeviceSummary
-from surefoot.store.device_inventory import PAGE_MAX, DeviceFilter
+from surefoot.store.device_inventory import PAGE_MAX, DeviceFilter, Keep
 
 NOT_KNOWN = "-"
 STANDINGS = ("accepted", "pending", "rejected", "revoked")
@@ -31,7 +34,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=256)]
 class ListArguments(Arguments, frozen=True, kw_only=True):
     """`version` "-" is: not known. `state` is that in the rollout of `deployment`, 0: the newest.
 
-    `text` is how the name begins.
+    `text` is how the name begins; `query` and `tag` narrow all that down.
     """
 
     name: str
@@ -42,6 +45,8 @@ class ListArguments(Arguments, frozen=True, kw_only=True):
     hardware: _Text = ""
     standing: _Text = ""
     text: _Text = ""
+    tag: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    query: Annotated[str, msgspec.Meta(max_length=LENGTH_MAX)] = ""
     after: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 100
     at: str = ""
@@ -57,11 +62,36 @@ def list_devices(app: App, request: Request, arguments: ListArguments) -> Plain:
     if wanted.state is not None and not wanted.deployment:
         newest = app.inventory.newest_rollout(arguments.name)
         wanted = msgspec.structs.replace(wanted, deployment=newest)
-    page = app.inventory.page(arguments.name, wanted, after=arguments.after, limit=arguments.limit)
+    page = app.inventory.page(
+        arguments.name,
+        wanted,
+        after=arguments.after,
+        limit=arguments.limit,
+        keep=_keep(app, with_tag(arguments.query, arguments.tag)),
+    )
     return {
         "devices": [row(device) for device in page.devices],
         "next": page.next,
     }
+
+
+def _keep(app: App, query: str) -> Keep | None:
+    """What tells the devices that a query finds; None without one."""
+    if not query:
+        return None
+    match = matcher(parse(query), app.clock.now_ms())
+    return lambda device: match(
+        DeviceView(
+            device=device.device,
+            hardware=device.hardware,
+            runs=device.runs,
+            standing=device.standing,
+            client=device.profile,
+            seen_ms=device.seen_ms,
+            tags=device.tags,
+            attributes=msgspec.json.decode(device.attributes, type=dict[str, str]),
+        )
+    )
 
 
 def row(device: DeviceSummary) -> Plain:
@@ -108,8 +138,11 @@ def _refused(expected: str, found: str) -> Refused:
 
 
 def _list_then(app: App, arguments: ListArguments, wanted: DeviceFilter) -> Plain:
-    if wanted.standing is not None:
-        raise _refused("a standing of now", f"one at {arguments.at[:40]}")
+    if wanted.standing is not None or arguments.query:
+        what = "a query" if arguments.query else "a standing"
+        raise _refused(f"{what} of now", f"one at {arguments.at[:40]}")
+    if arguments.tag:
+        check_change((arguments.tag,), ())
     asked = {
         "runs": wanted.runs,
         "hardware": wanted.hardware,
@@ -120,9 +153,12 @@ def _list_then(app: App, arguments: ListArguments, wanted: DeviceFilter) -> Plai
 
     def fits(device: Plain) -> bool:
         same = all(device[key] == value for key, value in asked.items() if value is not None)
-        return same and str(device["device"]).startswith(wanted.text)
+        tags = device["tags"]
+        tagged = not arguments.tag or (isinstance(tags, list) and arguments.tag in tags)
+        return same and tagged and str(device["device"]).startswith(wanted.text)
 
-    open_question = all(value is None for value in asked.values()) and not wanted.text
+    narrowed = wanted.text or arguments.tag
+    open_question = all(value is None for value in asked.values()) and not narrowed
     rows = list_then(
         app,
         AsOf(app, arguments.at),

@@ -14,6 +14,7 @@ from surefoot.app.device_list import row
 from surefoot.app.device_record import show_then
 from surefoot.app.facade import App
 from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.rollout_holds import hold_of
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core.errors import Refused
@@ -134,7 +135,8 @@ def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
     if found is None:
         raise permit.unknown(arguments.name, arguments.id)
     reports = app.fleet.timeline(arguments.name, arguments.id, arguments.limit, arguments.before)
+    held = hold_of(app, arguments.name, found.deployment, found.action) if found.action else {}
     return {
-        "device": row(found),
+        "device": {**row(found), "held": held},
         "reports": [canonical.parse(report) for report in reports],
     }

@@ -37,6 +37,7 @@ from surefoot.store.blobs import FileBlobs
 from surefoot.store.device import DeviceSummary, NewDevice
 from surefoot.store.device_blast import Blast, BlastAsk
 from surefoot.store.device_certificates import DeviceCertificates
+from surefoot.store.device_holds import DeviceHolds
 from surefoot.store.device_inventory import DeviceFilter, DevicePage, Keep
 from surefoot.store.device_rollouts import Rollout
 from surefoot.store.device_shown import Shown
@@ -170,6 +171,7 @@ class App:
     certificates: DeviceCertificates
     tags: DeviceTags
     blast: Callable[[BlastAsk], Blast]
+    holds: DeviceHolds
     rollouts: Callable[[str, int], Sequence[Rollout]]
     builder: Building
     jobs: Jobs

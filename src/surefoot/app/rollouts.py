@@ -15,13 +15,16 @@ from surefoot.app.deployments import Number
 from surefoot.app.facade import App
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.app.planning import fleet_for
+from surefoot.app.rollout_holds import holds_of
 from surefoot.core import environment as environments
 from surefoot.core import release as releases
+from surefoot.core.device_tags import with_tag
 from surefoot.core.eligibility import Demand
 from surefoot.core.errors import Refused
 from surefoot.core.fiql import LENGTH_MAX
-from surefoot.core.outlook import outlook
+from surefoot.core.outlook import computed, outlook
 from surefoot.core.target import Plain
+from surefoot.engine.device_pacer import Zones
 from surefoot.store.device_blast import Blast, BlastAsk
 from surefoot.store.device_rollouts import Rollout
 from surefoot.store.device_target import Targeting
@@ -36,6 +39,7 @@ class PlanArguments(Arguments, frozen=True, kw_only=True):
     environment: str
     release: str
     query: Annotated[str, msgspec.Meta(max_length=LENGTH_MAX)] = ""
+    tag: Annotated[str, msgspec.Meta(max_length=60)] = ""
     bandwidth: Annotated[str, msgspec.Meta(max_length=20)] = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: Annotated[str, msgspec.Meta(max_length=256)] = ""
@@ -58,8 +62,8 @@ def plan(app: App, request: Request, arguments: PlanArguments) -> Plain:
     version = app.read(lambda w: releases.find(w, arguments.release).version)
     desired = _desired(app, arguments)
     targeting = Targeting(query=desired.policy.query, devices=desired.policy.devices)
-    if arguments.query:
-        targeting = Targeting(query=arguments.query)
+    if arguments.query or arguments.tag:
+        targeting = Targeting(query=with_tag(arguments.query, arguments.tag))
     ask = BlastAsk(
         environment=arguments.environment,
         demand=_demand(desired),
@@ -70,7 +74,9 @@ def plan(app: App, request: Request, arguments: PlanArguments) -> Plain:
     )
     found = app.blast(ask)
     policy = msgspec.structs.replace(desired.policy, waves=desired.waves)
-    waves = outlook((found.moves, found.hops, found.size_bytes), found.heard, policy, bits)
+    moves = (found.moves, found.hops, found.size_bytes)
+    offset = Zones().offset_of(policy.pace.timezone)
+    waves = outlook(moves, found.heard, policy, bits, offset)
     return {
         "environment": arguments.environment,
         "release_version": version,
@@ -81,6 +87,8 @@ def plan(app: App, request: Request, arguments: PlanArguments) -> Plain:
         "poll_seconds": found.heard.poll_seconds,
         "bandwidth_bits": bits,
         "hours": _hours(waves[-1].seconds if waves else None),
+        "computed": [*computed(found.heard, policy, bits)],
+        "type": policy.urgency,
     }
 
 
@@ -159,13 +167,14 @@ def list_rollouts(app: App, request: Request, arguments: ListArguments) -> Plain
     "rollout show", "GET", "/environments/{name}/rollouts/{number}", ShowArguments, timeless=_LIVE
 )
 def show(app: App, request: Request, arguments: ShowArguments) -> Plain:
-    """One rollout: its devices by wave and state, as the registry holds them now."""
+    """One rollout: its devices by wave and state, and what holds them, as the registry has it."""
     app.read(lambda w: environments.find(w, arguments.name))
     for rollout in app.rollouts(arguments.name, 2**31):
         if rollout.deployment == arguments.number:
             states = app.fleet.states(arguments.name, rollout.deployment)
             waves: list[Plain] = [{"wave": w, "states": dict(states[w])} for w in sorted(states)]
-            return {**_row(app, rollout), "waves": [*waves]}
+            holds = holds_of(app, arguments.name, rollout.deployment)
+            return {**_row(app, rollout), "waves": [*waves], "holds": [*holds]}
     raise Refused(
         "rollout.number.unknown",
         f"rollout {arguments.number}",

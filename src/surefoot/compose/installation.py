@@ -81,6 +81,7 @@ from surefoot.store.device import DeviceRegistry
 from surefoot.store.device_batches import DeviceBatches
 from surefoot.store.device_blast import blast
 from surefoot.store.device_certificates import DeviceCertificates
+from surefoot.store.device_holds import DeviceHolds
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
 from surefoot.store.device_newcomers import DeviceNewcomers
@@ -218,6 +219,7 @@ class Installation:
             certificates=self.certificates,
             tags=DeviceTags(self.database),
             blast=partial(blast, self.database),
+            holds=DeviceHolds(self.database, self.clock.now_ms),
             rollouts=self.rollouts,
             builder=Releasing(
                 Path(self.settings.repository), self.gating.builder, self.gating.release_gates()

@@ -35,6 +35,14 @@ def changed(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> t
     return tuple(sorted({*tags, *add} - {*remove}))
 
 
+def with_tag(query: str, tag: str) -> str:
+    """The query narrowed to devices with a tag, when one is given. Raises as `check_change`."""
+    if not tag:
+        return query
+    check_change((tag,), ())
+    return f"({query});tag=={tag}" if query else f"tag=={tag}"
+
+
 def refused(expected: str, found: str) -> Refused:
     """The refusal of a change of tags."""
     return Refused(

@@ -42,18 +42,26 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def allowance(
     pace: Pace, paced: Paced, now_ms: int, under_way: int, permitted: int | None
 ) -> int | None:
-    """How many more devices may begin now; None: as many as there are.
+    """How many more devices may begin now; None: as many as there are. See `bounds`."""
+    found = bounds(pace, paced, now_ms, under_way, permitted)
+    return max(0, min(found.values())) if found else None
+
+
+def bounds(
+    pace: Pace, paced: Paced, now_ms: int, under_way: int, permitted: int | None
+) -> dict[str, int]:
+    """How many more devices each cap lets begin now, by its name.
 
     `under_way` are those let begin whose end is not known; `permitted` what growth has reached.
     """
-    bounds = []
+    found = {}
     if pace.concurrency:
-        bounds.append(pace.concurrency - under_way)
+        found["concurrency"] = pace.concurrency - under_way
     if pace.rate_per_minute:
-        bounds.append(pace.rate_per_minute - sum(n for _, n in _within(paced, now_ms)))
+        found["rate"] = pace.rate_per_minute - sum(n for _, n in _within(paced, now_ms))
     if permitted is not None:
-        bounds.append(permitted - paced.released)
-    return max(0, min(bounds)) if bounds else None
+        found["growth"] = permitted - paced.released
+    return found
 
 
 def released(paced: Paced, now_ms: int, count: int) -> Paced:

@@ -44,6 +44,8 @@ TIMELESS = {
     "/journal/{index:int}": "an entry never changes",
     "/journal/{index:int}/raw": "an entry never changes",
     "/deployments/{number:int}/approval": "a plan never changes",
+    "/environments/{name}/rollouts/plan": "about what would be done now",
+    "/environments/{name}/rollouts/{number:int}": "of now; its deployment's page takes a time",
     "/errors/{code}": "about an error's code, not about a state",
     "/patterns": "about the interface, not about a state",
 }

@@ -45,7 +45,11 @@ def test_waves_show_their_thresholds_also_before_they_begin() -> None:
     policy = {"waves": [10, 100], "success_percent": 80, "error_percent": 20, "minimum_sample": 3}
     first, second = shape.wave_bars({"0": {"verified": 4, "failed": 1}}, policy)
     assert (first.total, first.verified, first.errors, first.threshold) == (5, 4, 1, "80%")
-    assert first.note == "passes at 80 % verified; stops above 20 % errors, once 3 ended"
+    assert first.passes == "passes at 80 % verified"
+    assert first.stops == "stops above 20 % errors of those that ended, once 3 ended"
+    assert first.limit == "80%"
+    counted = shape.wave_bars({"0": {"verified": 40}}, {**policy, "error_count": 2})
+    assert (counted[0].limit, counted[1].limit) == ("95%", "80%")
     assert (second.title, second.total) == ("Wave 2, up to 100 % of devices", 0)
     returned = shape.wave_bars({"return": {"returned": 2}}, {})
     assert returned[0].title == "Return to the earlier release"

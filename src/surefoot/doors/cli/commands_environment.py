@@ -168,6 +168,8 @@ _DEVICES = (
         Word("--hardware", "only of this hardware"),
         Word("--standing", "accepted, pending, rejected or revoked"),
         Word("--text", "only with a name that begins so"),
+        Word("--tag", "only with this tag"),
+        Word("--query", "only those that a query finds; see: device queries", shown_as="QUERY"),
         Word("--after", "devices after this one"),
         LIMIT,
         AT,

@@ -17,6 +17,7 @@ ROLLOUTS = (
         Word(
             "--query", "instead of the definition's target; see: device queries", shown_as="QUERY"
         ),
+        Word("--tag", "and only devices with this tag"),
         Word("--bandwidth", "what the line carries, in bits a second", shown_as="100M"),
         Word("--limit", "at most so many names", int, 100),
         Word("--after", "names after this one"),

@@ -16,7 +16,7 @@ _STEP = 1024
 
 def plan(answer: Answer) -> None:
     """The blast radius: who, who not and why, and when."""
-    names = ("environment", "release_version", "firmware", "target")
+    names = ("environment", "release_version", "firmware", "type", "target")
     show.fields([(name.replace("_version", ""), answer.get(name)) for name in names])
     show.heading("\ndevices")
     counts = ("registered", "matching", "already_there", "moves")
@@ -45,14 +45,14 @@ def plan(answer: Answer) -> None:
 
 
 def _waves(answer: Answer) -> None:
-    show.heading("\nwaves, from the start")
+    show.heading("\nwaves, from now")
     waves = answer.get("waves", [])
     show.table(
         ("wave", "percent", "devices", "size", "over after"),
         (
             (
                 w["wave"],
-                f"{w['percent']} %",
+                f"{w['percent']} %" if w["percent"] else "",
                 _count(w["devices"]),
                 size(w["size_bytes"]),
                 duration(w.get("seconds")),
@@ -60,10 +60,8 @@ def _waves(answer: Answer) -> None:
             for w in waves
         ),
     )
-    if answer.get("poll_seconds"):
-        line = answer.get("bandwidth_bits")
-        carried = f"a line of {line / 1e6:g} Mbit/s" if line else "a line that is no limit"
-        show.paragraph(f"at one poll in {answer['poll_seconds']} s, and {carried}")
+    if answer.get("computed"):
+        show.paragraph("; ".join(answer["computed"]))
     if any(w.get("waits") for w in waves):
         show.paragraph(
             "too few devices were heard within a day: waves may stand until the deadline"
@@ -104,10 +102,20 @@ def rollouts(answer: Answer) -> None:
 
 def rollout(answer: Answer) -> None:
     """One rollout, its devices by wave and state."""
-    show.fields([(k.replace("_", " "), v) for k, v in answer.items() if k != "waves"])
+    names = [name for name in answer if name not in ("waves", "holds")]
+    show.fields([(name.replace("_", " "), answer[name]) for name in names])
     show.heading("\ndevices by wave")
     rows = answer.get("waves", [])
     show.table(("wave", "devices"), ((row["wave"], row["states"]) for row in rows))
+    if answer.get("holds"):
+        show.heading("\nwaits")
+        show.table(
+            ("for", "devices", "because", "until"),
+            (
+                (row["reason"], row["devices"] or "", row["words"], row["until"])
+                for row in answer["holds"]
+            ),
+        )
 
 
 VIEWS: dict[str, Callable[[Answer], None]] = {

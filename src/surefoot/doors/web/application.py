@@ -35,6 +35,7 @@ from surefoot.doors.web import (
     patterns,
     people,
     releases,
+    rollouts,
     steering,
     time_machine,
 )
@@ -58,6 +59,8 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/findings", findings.listing),
     ("/findings/{scope}/{fingerprint}", findings.show),
     ("/environments/{name}/devices", devices.fleet),
+    ("/environments/{name}/rollouts/plan", rollouts.plan),
+    ("/environments/{name}/rollouts/{number:int}", rollouts.show),
     ("/environments/{name}/devices/{id}", devices.show),
     ("/environments/{name}/devices/{id}/proof", devices.proof),
     ("/releases", releases.listing),

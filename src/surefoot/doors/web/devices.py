@@ -23,7 +23,10 @@ from surefoot.doors.web.visit import Visit
 _ROWS = 50
 _REPORTS = 30
 _REFRESH_SECONDS = 5
-_FILTERS = ("text", "state", "deployment", "wave", "version", "hardware", "standing")
+_FILTERS = (
+    *("text", "state", "deployment", "wave", "version", "hardware", "standing"),
+    *("tag", "query"),
+)
 _OPEN_STATES = ("assigned", "offered", "downloading", "installing", "reported")
 
 
@@ -40,7 +43,7 @@ def fleet(visit: Visit) -> Response:
     page = visit.ask("device list", name=name, after=after, limit=_ROWS, at=at, **asked)
     blockers = {} if at else visit.ask("fleet blockers", name=name)
     given = {each: text for each, text in asked.items() if text}
-    rollouts = [_rollout(each) for each in found["rollouts"]]
+    rollouts = [rollout_of(each) for each in found["rollouts"]]
     moving = not at and any(each["open"] for each in rollouts[:1])
     follows = moving and not given and not after and visit.query("refresh") != "off"
     more = urlencode({**given, "at": at, "after": page["next"]}) if page["next"] else ""
@@ -52,7 +55,7 @@ def fleet(visit: Visit) -> Response:
         fleet=found,
         bar=shape.firmware_bar(found["versions"], found["devices"]),
         rollouts=rollouts,
-        blockers=_blockers(blockers),
+        blockers=blocker_kinds(blockers),
         pending=blockers.get("pending", 0),
         rows=page["devices"],
         next=more,
@@ -68,7 +71,8 @@ def fleet(visit: Visit) -> Response:
     )
 
 
-def _rollout(found: dict[str, Any]) -> dict[str, Any]:
+def rollout_of(found: dict[str, Any]) -> dict[str, Any]:
+    """A rollout of `fleet show` with its bars, verdicts and whether it is open."""
     bars = shape.wave_bars(found["waves"], found.get("policy", {}))
     verdicts = found.get("verdicts", {})
     names = [wave for wave in found["waves"] if wave.isdigit()]
@@ -82,7 +86,7 @@ def _rollout(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _blockers(found: dict[str, Any]) -> list[dict[str, Any]]:
+def blocker_kinds(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Kinds of blockers that have names, each with what to ask the list for."""
     titles = {
         "failed": "Failed",

@@ -28,6 +28,24 @@ _STOPS = [
     }
     for number, status in ((3, "returned"), (2, "succeeded"), (1, "failed"))
 ]
+_HOLDS = [
+    {"reason": reason, "devices": devices, "words": words, "until": until}
+    for reason, devices, words, until in (
+        ("window", 120, "no maintenance window is open for them", "2026-11-21T22:00:00.000Z"),
+        ("turn", 40, "20 are under way, 20 may be at once", ""),
+        ("soak", 0, "wave 1 passed, and is watched for a while", "2026-11-22T08:00:00.000Z"),
+    )
+]
+_TILES = [
+    (f"A figure, {tone or 'plain'}", figure, note, tone)
+    for figure, note, tone in (
+        ("1,204", "a note", "run"),
+        ("96", "", "ok"),
+        ("3", "", "bad"),
+        ("6 h 10 min", "", "wait"),
+        ("0", "", ""),
+    )
+]
 _EXAMPLE_ERRORS = (
     Refused(
         "policy.own-work",
@@ -57,7 +75,7 @@ def show(visit: Visit) -> Response:
     """The pattern page."""
     counters = {
         "0": {"verified": 5},
-        "1": {"verified": 14, "installing": 4, "failed": 2},
+        "1": {"verified": 14, "installing": 4, "silent": 1, "failed": 2},
     }
     policy = {"waves": [10, 50, 100], "success_percent": 80, "minimum_sample": 3}
     return visit.render(
@@ -68,6 +86,8 @@ def show(visit: Visit) -> Response:
         errors=[error.record() for error in _EXAMPLE_ERRORS],
         devices_bar=shape.firmware_bar({"1.1.0": 30, "1.0.0": 15}, 50),
         waves=shape.wave_bars(counters, policy),
+        holds=_HOLDS,
+        tiles=_TILES,
     )
 
 

@@ -128,7 +128,9 @@ def size(count: object) -> str:
         return f"{count} B"
     if count < 1024 * 1024:
         return f"{count / 1024:.1f} KiB"
-    return f"{count / 1024 / 1024:.1f} MiB"
+    if count < 1024**3:
+        return f"{count / 1024**2:.1f} MiB"
+    return f"{count / 1024**3:.1f} GiB"
 
 
 def flat(value: object) -> list[tuple[str, str]]:
@@ -188,7 +190,11 @@ def firmware_bar(counts: Mapping[str, Any], devices: int) -> list[Share]:
 
 
 class WaveBar(NamedTuple):
-    """One wave: its share of the fleet, its devices by state, and the thresholds it is held to."""
+    """One wave: its share of the fleet, its devices by state, and the thresholds it is held to.
+
+    `threshold` is where enough have succeeded, from the left; `limit` where too many have failed,
+    from the right: both as places on the bar.
+    """
 
     title: str
     total: int
@@ -196,7 +202,10 @@ class WaveBar(NamedTuple):
     errors: int
     parts: list[Share]
     threshold: str
-    note: str
+    limit: str
+    done: str
+    passes: str
+    stops: str
 
 
 _WAVE_TONES = (
@@ -209,6 +218,7 @@ _WAVE_TONES = (
     ("offered", "tone-idle"),
     ("assigned", "tone-idle"),
     ("unknown", "tone-idle"),
+    ("silent", "tone-rest"),
     ("failed", "tone-bad"),
     ("timed_out", "tone-bad"),
 )
@@ -232,21 +242,48 @@ def _wave(
     share = f", up to {percents[number]} % of devices" if 0 <= number < len(percents) else ""
     total = sum(counts.values())
     parts = [(s.replace("_", " "), int(counts.get(s, 0)), t) for s, t in _WAVE_TONES]
-    success = int(policy.get("success_percent", 100)) if policy else 100
-    errors = int(policy.get("error_percent", 10)) if policy else 10
-    sample = int(policy.get("minimum_sample", 1)) if policy else 1
     done = "downloaded" if policy.get("urgency") == "download-only" else "verified"
+    success, held = int(policy.get("success_percent", 100)), number >= 0
     return WaveBar(
-        title=f"Wave {number + 1}{share}" if number >= 0 else _TITLES.get(name, name),
+        title=f"Wave {number + 1}{share}" if held else _TITLES.get(name, name),
         total=total,
-        verified=int(counts.get("verified", 0)) + int(counts.get("downloaded", 0)),
-        errors=int(counts.get("failed", 0)) + int(counts.get("timed_out", 0)),
+        verified=int(counts.get("returned" if name == "return" else done, 0)),
+        errors=sum(int(counts.get(state, 0)) for state in ("failed", "timed_out", "silent")),
         parts=shares(parts, total),
-        threshold=f"{success}%" if number >= 0 else "",
-        note=f"passes at {success} % {done}; stops above {errors} % errors, once {sample} ended"
-        if number >= 0
-        else "",
+        threshold=f"{success}%" if held else "",
+        limit=f"{100 - _limit(policy, total):g}%" if held else "",
+        done="back" if name == "return" else done,
+        passes=f"passes at {success} % {done}" if held else "",
+        stops=_stops(policy) if held else "",
     )
+
+
+def _limit(policy: Mapping[str, Any], total: int) -> float:
+    """The share of a wave, in percent, that may fail before it stops."""
+    percent, count = float(policy.get("error_percent", 10)), int(policy.get("error_count", 0))
+    return min(percent, round(count * 100 / total, 2)) if count and total else percent
+
+
+def _stops(policy: Mapping[str, Any]) -> str:
+    percent, count = int(policy.get("error_percent", 10)), int(policy.get("error_count", 0))
+    sample = int(policy.get("minimum_sample", 1))
+    also = f", or at {count}" if count else ""
+    return f"stops above {percent} % errors of those that ended{also}, once {sample} ended"
+
+
+_HOLDS = {
+    "window": "Maintenance window",
+    "retry": "Back-off",
+    "paused": "Paused",
+    "turn": "Its turn",
+    "soak": "Soak",
+    "start": "Start",
+}
+
+
+def hold(reason: str) -> str:
+    """What holds devices, as a title."""
+    return _HOLDS.get(reason, reason)
 
 
 def verdict_sentence(verdict: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> str:

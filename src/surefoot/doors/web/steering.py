@@ -42,4 +42,8 @@ def _act(visit: Visit, operation: str) -> Response:
         visit.ask(operation, number=number, reason=form.get("reason", "").strip())
     except SurefootError as error:
         return deployments.page(visit, error)
-    return RedirectResponse(f"/deployments/{number}", 303)
+    back = f"/deployments/{number}"
+    if form.get("from") == "rollout":
+        environment = visit.app.read(lambda w: w.deployments[number].environment)
+        back = f"/environments/{environment}/rollouts/{number}"
+    return RedirectResponse(back, 303)

@@ -73,6 +73,7 @@ def template_environment(files: Mapping[str, StaticFile]) -> Environment:
         "flat": shape.flat,
         "tone": shape.tone,
         "word": shape.word,
+        "hold": shape.hold,
         "plural": shape.plural,
         "step_name": shape.step_name,
         "visible": shape.visible,

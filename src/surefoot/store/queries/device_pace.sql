@@ -93,6 +93,14 @@ DELETE FROM device_holds WHERE environment = :environment AND deployment = :depl
         WHERE h.environment = :environment AND h.deployment = :deployment AND h.held = ''
             AND a.state <> 'assigned')
 
+-- name: held
+SELECT held, COUNT(*), MIN(due_ms) FROM device_holds
+WHERE environment = :environment AND deployment = :deployment AND held <> ''
+GROUP BY held ORDER BY held
+
+-- name: held_action
+SELECT held, due_ms FROM device_holds WHERE action = :action AND held <> ''
+
 -- name: drop
 DELETE FROM device_holds WHERE action = :action
 
