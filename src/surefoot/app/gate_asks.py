@@ -12,7 +12,8 @@ from surefoot.app.desired import declared
 from surefoot.core.manifest import Manifest
 from surefoot.core.target import Plain, Step
 from surefoot.core.world import Environment
-from surefoot.product import Definition, Hardening
+from surefoot.product import Definition, Hardening, Transport
+from surefoot.product.form import without_nulls
 
 CHANGES_NOTHING_NEW = ("destroy", "backup", "revert-drift", "rollback")
 
@@ -68,23 +69,36 @@ def gate_steps(definition: Definition, environment: Environment, purpose: str) -
     """
     if purpose in CHANGES_NOTHING_NEW:
         return ()
-    asked = declared(definition, environment).hardening
-    if asked is None:
-        return ()
-    arguments = _hardening_asked(asked) | {"root": asked.root, "role": environment.name}
-    where = "this host" if asked.root == "/" else asked.root
-    return (
-        Step(
-            id="hardening",
-            target="gate:hardening",
-            action="hardening",
-            arguments=arguments,
-            summary=f"hardening of {where}",
-        ),
-    )
+    asked = declared(definition, environment)
+    steps = []
+    if asked.hardening is not None:
+        root = asked.hardening.root
+        about = {"root": root, "role": environment.name}
+        where = "this host" if root == "/" else root
+        steps.append(
+            _step("hardening", _hardening_asked(asked.hardening) | about, f"hardening of {where}")
+        )
+    if asked.transport is not None:
+        count = len(asked.transport.endpoints)
+        steps.append(
+            _step(
+                "transport", _transport_asked(asked.transport), f"TLS and SSH of {count} endpoints"
+            )
+        )
+    return tuple(steps)
+
+
+def _step(name: str, arguments: Plain, summary: str) -> Step:
+    return Step(id=name, target=f"gate:{name}", action=name, arguments=arguments, summary=summary)
+
+
+def _transport_asked(asked: Transport) -> Plain:
+    plain = without_nulls(msgspec.to_builtins(asked))
+    assert isinstance(plain, dict)
+    return plain
 
 
 def _hardening_asked(asked: Hardening) -> Plain:
-    plain = msgspec.to_builtins(asked)
-    kept = ("groups", "evaluated_percent_min", "except")
-    return {key: list(v) if isinstance(v := plain[key], tuple) else v for key in kept}
+    plain = without_nulls(msgspec.to_builtins(asked))
+    assert isinstance(plain, dict)
+    return {key: plain[key] for key in ("groups", "evaluated_percent_min", "except")}

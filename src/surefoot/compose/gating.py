@@ -23,6 +23,7 @@ from surefoot.gates.load.gate import LoadGate
 from surefoot.gates.provenance import ProvenanceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.gates.tests import TestsGate
+from surefoot.gates.transport.gate import TransportGate
 from surefoot.gates.vulnerabilities import VulnerabilitiesGate
 from surefoot.journal.log import Log
 from surefoot.store.blobs import FileBlobs
@@ -122,6 +123,11 @@ class Gating:
             ),
             "hardening": gate_step(
                 lambda plan: self._hardening(), self.blobs, lambda plan, step: step.arguments
+            ),
+            "transport": gate_step(
+                lambda plan: TransportGate(self.now_ms),
+                self.blobs,
+                lambda plan, step: step.arguments,
             ),
             "smoke": gate_step(self._smoke, self.blobs, self._smoke_arguments),
             "load": gate_step(self._load, self.blobs, self._load_arguments),

@@ -32,6 +32,7 @@ _PHASES = {
     "switch": 60,
     "drain": 70,
     "smoke": 80,
+    "transport": 81,
     "load": 82,
     "availability": 85,
     "wave": 90,

@@ -25,7 +25,6 @@ from surefoot.product.form import (
     Firmware,
     FleetTarget,
     Freeze,
-    Hardening,
     Health,
     Migrations,
     Pipeline,
@@ -37,6 +36,7 @@ from surefoot.product.form import (
     Targets,
     Tests,
 )
+from surefoot.product.gate_form import Hardening, Transport
 from surefoot.product.node import DEPTH_MAX, SIZE_BYTES_MAX, Place, Trouble, place_of, read_tree
 from surefoot.product.read import BAD, Mistake, Path, Reader
 from surefoot.product.reference import reference_page
@@ -79,6 +79,7 @@ __all__ = [
     "Smoke",
     "Targets",
     "Tests",
+    "Transport",
     "definition_digest",
     "lines_of",
     "parse_definition",

@@ -12,7 +12,7 @@ from surefoot.product.form import Definition, Firmware, Service, Smoke
 from surefoot.trust.keys import parse_public_line
 
 RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
-DEPLOY_GATES = ("smoke", "hardening", "load")
+DEPLOY_GATES = ("smoke", "hardening", "transport", "load")
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -113,4 +113,26 @@ def _advisories(d: Definition) -> Iterator[Complaint]:
             yield ("advisories", "without_packages", index), f"a component: {known}", name, ""
 
 
-PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, *LOAD_RULES)
+def _transport(d: Definition) -> Iterator[Complaint]:
+    at_deploy = "transport" in d.pipeline.deploy
+    asked = {name: e.transport for name, e in d.environments.items() if e.transport is not None}
+    if at_deploy and not asked:
+        yield ("pipeline", "deploy"), "the key transport in an environment", "none has it", ""
+    for name, transport in asked.items():
+        path: Path = ("environments", name, "transport")
+        if not at_deploy:
+            yield path, "transport in pipeline.deploy", "checks that never run", ""
+        seen: set[str] = set()
+        for index, endpoint in enumerate(transport.endpoints):
+            inner: Path = (*path, "endpoints", index)
+            if endpoint.address in seen:
+                yield (*inner, "address"), "an endpoint once", endpoint.address, ""
+            seen.add(endpoint.address)
+            if not 0 < int(endpoint.address.rpartition(":")[2]) <= 65_535:
+                yield (*inner, "address"), "a port from 1 to 65535", endpoint.address, ""
+            extra = endpoint.name or endpoint.pin or endpoint.authorities
+            if endpoint.kind == "ssh" and extra:
+                yield inner, "only an address for ssh", extra[:60], "leave it out"
+
+
+PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, _transport, *LOAD_RULES)

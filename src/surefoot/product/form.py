@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from surefoot.core.fiql import LENGTH_MAX as QUERY_LENGTH_MAX
 from surefoot.core.target import Plain
+from surefoot.product.gate_form import Hardening, Transport
 from surefoot.product.load_form import ActiveBudget, LoadScenario
 from surefoot.product.words import (
     Column,
@@ -145,31 +146,6 @@ class Smoke(msgspec.Struct, frozen=True, kw_only=True):
     sql: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
     expect: Scalar | None = None
     database: Name | None = None
-
-
-class Exemption(msgspec.Struct, frozen=True, kw_only=True, rename={"until_ms": "until"}):
-    """What is lived with until a time: a rule, at all places or those of a pattern."""
-
-    rule: Name
-    reason: Line
-    until_ms: Moment
-    place: Line = "*"
-
-
-class Hardening(msgspec.Struct, frozen=True, kw_only=True, rename={"exemptions": "except"}):
-    """What the gate hardening looks at. Of all groups of rules, unless some are named.
-
-    Before a release it looks into the artifacts of `components`, all services unless some are
-    named. In a deployment it looks at the environment's host, or a root file system at `root`.
-    """
-
-    root: Annotated[
-        str, Meta(max_length=300, pattern=r"/[^\x00-\x1f\x7f]*", description="an absolute path")
-    ] = "/"
-    components: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
-    groups: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
-    evaluated_percent_min: Annotated[int, Meta(ge=1, le=100)] = 80
-    exemptions: Annotated[tuple[Exemption, ...], Meta(max_length=200)] = ()
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -332,6 +308,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     data: Data = Data()
     freezes: Annotated[tuple[Freeze, ...], Meta(max_length=200)] = ()
     hardening: Hardening | None = None
+    transport: Transport | None = None
 
 
 class Advisories(msgspec.Struct, frozen=True, kw_only=True):
@@ -373,14 +350,15 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
     def plain(self) -> Plain:
         """The definition as canonical JSON, defaults filled in, absent parts left out."""
-        stripped = _without_nulls(msgspec.to_builtins(self))
+        stripped = without_nulls(msgspec.to_builtins(self))
         assert isinstance(stripped, dict)
         return stripped
 
 
-def _without_nulls(value: object) -> Plain | object:
+def without_nulls(value: object) -> Plain | object:
+    """Plain data without members that are absent, at any depth; tuples as lists."""
     if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list | tuple):
-        return [_without_nulls(v) for v in value]
+        return [without_nulls(v) for v in value]
     return value

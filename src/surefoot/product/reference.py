@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import inspect
 
-from surefoot.product import form, load_form
+from surefoot.product import form, gate_form, load_form
 from surefoot.product.check import PERMISSIONS
 from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES
 from surefoot.product.read import expected_of
@@ -28,12 +28,14 @@ _RECORDS: tuple[tuple[str, type], ...] = (
     ("compatibility.COMPONENT", form.Compatibility),
     ("pipeline", form.Pipeline),
     ("pipeline.smoke, each check", form.Smoke),
-    ("pipeline.hardening, and environments.NAME.hardening", form.Hardening),
-    ("hardening.except, each", form.Exemption),
+    ("pipeline.hardening, and environments.NAME.hardening", gate_form.Hardening),
     ("pipeline.load, each scenario", load_form.LoadScenario),
     ("pipeline.load, each step", load_form.LoadStep),
     ("pipeline.load, limits", load_form.LoadLimits),
     ("pipeline.active", load_form.ActiveBudget),
+    ("hardening.except and transport.except, each", gate_form.Exemption),
+    ("environments.NAME.transport", gate_form.Transport),
+    ("environments.NAME.transport.endpoints, each", gate_form.SecureEndpoint),
     ("environments.NAME", form.Environment),
     ("environments.NAME.targets", form.Targets),
     ("environments.NAME.targets.process", form.ProcessTarget),

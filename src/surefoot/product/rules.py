@@ -28,6 +28,7 @@ from surefoot.product.form import (
     Environment,
     MaintenanceWindow,
     Weekday,
+    without_nulls,
 )
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
@@ -66,12 +67,14 @@ def _advisories(found: Advisories | None) -> AdvisoryPolicy:
 def _asked(definition: Definition) -> list[object]:
     """What gates other than smoke are asked, where it stands; nothing where nothing is asked."""
     rows: list[object] = []
-    if definition.pipeline.hardening is not None:
-        rows.append({"gate": "hardening", "asked": definition.pipeline.hardening})
+    asked: list[tuple[str, str, object]] = [("hardening", "", definition.pipeline.hardening)]
     for name, environment in sorted(definition.environments.items()):
-        if environment.hardening is not None:
-            asked = environment.hardening
-            rows.append({"gate": "hardening", "environment": name, "asked": asked})
+        asked.append(("hardening", name, environment.hardening))
+        asked.append(("transport", name, environment.transport))
+    for gate, name, about in asked:
+        if about is not None:
+            plain = without_nulls(msgspec.to_builtins(about))
+            rows.append({"gate": gate, "environment": name, "asked": plain})
     if definition.pipeline.load:
         pipeline = definition.plain()["pipeline"]
         assert isinstance(pipeline, dict)
