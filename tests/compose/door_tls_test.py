@@ -49,7 +49,7 @@ def run(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def done(folder: Path, *words: str) -> None:
     process = run(folder, *words)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=300)
     assert process.returncode == 0, told
 
 
@@ -66,7 +66,7 @@ def test_a_server_ends_tls_itself(folder: Path) -> None:
     path.write_text(json.dumps({**held, "device_certificate": "door.crt", "device_key": "none"}))
     ports = ["--listen", "127.0.0.1:0", "--devices", "127.0.0.1:0", "-o", "json"]
     refused = run(folder, "server", "run", "--data", "data", *ports)
-    _, told = refused.communicate(timeout=60)
+    _, told = refused.communicate(timeout=300)
     assert refused.returncode == 3 and "server.tls.input" in told
     path.write_text(
         json.dumps({**held, "device_certificate": "door.crt", "device_key": "door.key"})
@@ -88,7 +88,7 @@ def test_a_server_ends_tls_itself(folder: Path) -> None:
         awaited(port, issuer, second)
     finally:
         server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=60)
+        server.communicate(timeout=300)
     assert server.returncode == 0
 
 

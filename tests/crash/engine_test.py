@@ -128,7 +128,7 @@ def test_killed_for_real(fresh: Fresh, scenario: str, seed: int) -> None:
             [*command, "", f"w{number}", scenario, str(at)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         check(folder)

@@ -23,7 +23,7 @@ def engine(node: Node) -> Callable[..., Engine]:
     return made
 
 
-def until(node: Node, condition: Callable[[], bool], tries: int = 200) -> None:
+def until(node: Node, condition: Callable[[], bool], tries: int = 900) -> None:
     """The journal tells when it grew, so nothing here sleeps longer than it must."""
     for _ in range(tries):
         if condition():
@@ -61,7 +61,7 @@ def test_a_loop_that_need_not_beat_does_not(node: Node, engine: Callable[..., En
     running = engine(beat_seconds=10_000.0, seal_devices=turns.release)
     running.start()
     try:
-        assert all(turns.acquire(timeout=10) for _ in range(2))
+        assert all(turns.acquire(timeout=90) for _ in range(2))
     finally:
         running.stop()
     assert node.log.size() == before
@@ -77,7 +77,7 @@ def test_an_environment_of_another_worker_is_left_alone(
     running = engine(beat_seconds=10_000.0, seal_devices=turns.release)
     running.start()
     try:
-        assert all(turns.acquire(timeout=10) for _ in range(3))
+        assert all(turns.acquire(timeout=90) for _ in range(3))
     finally:
         running.stop()
     assert node.log.size() == before
@@ -100,7 +100,7 @@ def test_an_error_does_not_end_the_loop(
     running = engine(seal_devices=fail)
     running.start()
     try:
-        assert all(turns.acquire(timeout=10) for _ in range(2))
+        assert all(turns.acquire(timeout=90) for _ in range(2))
     finally:
         running.stop()
     assert caplog.records

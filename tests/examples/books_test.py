@@ -8,8 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import thermostat_product as product
 
 from surefoot.journal.tiles import export
 from surefoot.testing.journal import ANN, KEY, draft, open_database, open_log
+from surefoot.testing.waiting import until
 from surefoot.trust.entry import Draft
 
 CHECK = product.EXAMPLE / "check"
@@ -28,6 +29,12 @@ def books(*words: object) -> tuple[int, str]:
     command = [sys.executable, str(CHECK / "books.py"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
+
+
+def rows(database: Path) -> int:
+    """How many rows of telemetry are stored by now."""
+    with closing(sqlite3.connect(database, timeout=90)) as connection:
+        return int(connection.execute("SELECT count(*) FROM telemetry").fetchone()[0])
 
 
 def clients(service: product.Service, logs: Path, *words: str) -> subprocess.Popen[str]:
@@ -47,9 +54,9 @@ def run(
     product.migrate(database, checkouts["1.0.0"], "expand")
     service = product.Service(artifacts["1.0.0"], folder / "api", database, sample_seconds=60)
     load = clients(service, folder / "logs", "--rate", "40")
-    time.sleep(1.5)
+    until(lambda: rows(database) >= 50)
     load.send_signal(signal.SIGTERM)
-    out = load.communicate(timeout=120)[0]
+    out = load.communicate(timeout=300)[0]
     assert load.returncode == 0
     found = json.loads(out)
     assert found["failed"] == 0
@@ -145,10 +152,15 @@ def test_a_service_that_is_killed_shows_as_failed_requests(
     database = tmp_path / "main.sqlite"
     product.migrate(database, checkouts["1.0.0"], "expand")
     service = product.Service(artifacts["1.0.0"], tmp_path / "api", database, sample_seconds=60)
-    load = clients(service, tmp_path / "logs", "--kept", "1", "--fresh", "1", "--seconds", "1")
-    time.sleep(0.5)
+    load = clients(service, tmp_path / "logs", "--kept", "1", "--fresh", "1")
+    until(lambda: rows(database) >= 5)
     os.kill(service._process.pid, signal.SIGKILL)
-    load.communicate(timeout=120)
+    # The second portion of lines that a client writes from here on was all made afterwards.
+    logs = [*(tmp_path / "logs").iterdir()]
+    before = {log: log.stat().st_size for log in logs}
+    until(lambda: all(log.stat().st_size > before[log] + 2 * 8192 for log in logs))
+    load.send_signal(signal.SIGTERM)
+    load.communicate(timeout=300)
     assert service.stop() == -signal.SIGKILL
     status, report = books("--clients", tmp_path / "logs", "--database", database)
     assert (status, "requests failed: expected 0" in report) == (1, True)

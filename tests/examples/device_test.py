@@ -38,11 +38,11 @@ class Devices:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        self.output = self.process.communicate(timeout=120)[0]
+        self.output = self.process.communicate(timeout=300)[0]
         return self.process.returncode
 
 
-def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 180) -> None:
     """Wait for what must become true."""
     end = time.monotonic() + seconds
     while not condition():

@@ -68,7 +68,7 @@ class Fleet:
 
 def wait(condition: Callable[[], bool], shown: Callable[[], object]) -> None:
     """Wait for what must become true."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < end, shown()
         time.sleep(0.05)
@@ -101,7 +101,7 @@ def fleet(
         )
         yield Fleet(house, images)
         devices.send_signal(signal.SIGTERM)
-        assert devices.wait(15) == 0
+        assert devices.wait(300) == 0
     house.database.close()
     assert service.stop() == 0
 

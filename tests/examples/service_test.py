@@ -16,7 +16,7 @@ import thermostat_product as product
 
 def ask(service: product.Service, method: str, path: str, content: object = None) -> int:
     """One request on a connection of its own; the status."""
-    connection = http.client.HTTPConnection(urlsplit(service.address).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(service.address).netloc, timeout=90)
     connection.request(method, path, None if content is None else json.dumps(content))
     status = connection.getresponse().status
     connection.close()

@@ -42,7 +42,7 @@ def build(component: Path, out: Path) -> Path:
 
 def migrate(database: Path, checkout: Path, *classes: str) -> None:
     """Apply a checkout's migrations of some classes, each in one transaction, once."""
-    connection = sqlite3.connect(database, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(database, isolation_level=None, timeout=90)
     connection.execute("CREATE TABLE IF NOT EXISTS applied (name TEXT PRIMARY KEY)")
     done = {row[0] for row in connection.execute("SELECT name FROM applied")}
     try:
@@ -84,5 +84,5 @@ class Service:
     def stop(self) -> int:
         """End it in order; its exit status."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=120)
+        self._process.communicate(timeout=300)
         return self._process.returncode

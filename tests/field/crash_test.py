@@ -21,7 +21,7 @@ from surefoot.testing import device_simulator as simulator
 from surefoot.testing.control_plane import wait_for
 from surefoot.testing.lamp_plane import HARDWARE, LampPlane
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PRODUCT = Path(__file__).parent / "product"
 COUNT = 48

@@ -97,7 +97,7 @@ def field(
                 lamp.over.set()
             for lamp in lamps:
                 if lamp.is_alive():
-                    lamp.join(20)
+                    lamp.join(90)
             plane.close()
 
 

@@ -137,7 +137,7 @@ def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
 
 def drip(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _ in range(100):
+    for _ in range(2400):
         connection.sendall(b"x")
         time.sleep(0.05)
 
@@ -151,7 +151,7 @@ def noise(connection: socket.socket) -> None:
 
 
 def silence(connection: socket.socket) -> None:
-    time.sleep(1)
+    connection.recv(1)
 
 
 RAW = [
@@ -169,11 +169,11 @@ def test_a_hostile_server_cannot_hold_up_or_pass(
     words: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(smoke, "_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(smoke, "_TIMEOUT_SECONDS", 0.5 if words.endswith("in time") else 90)
     started = time.monotonic()
     _, judgement = run(raw_server(behave), {"name": "it", "http": "/health"})
     assert judgement.verdict == "fail" and words in judgement.reason, judgement
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60
 
 
 def test_no_checks_is_inconclusive(listener: str) -> None:

@@ -42,7 +42,7 @@ def test_killed_at_a_place(store: str, checkpoint: Path, place: str) -> None:
     with run(store, checkpoint, "4", place, "2") as process:
         assert process.stdout is not None
         promised = [line.split()[0] for line in process.stdout]
-        assert process.wait(30) == -9
+        assert process.wait(300) == -9
     assert len(promised) == 2
     database = open_database(store)
     found = check(database, checkpoint)
@@ -86,7 +86,7 @@ def test_two_processes_race_on_postgres(postgres_dsn: str, checkpoint: Path) -> 
         assert racer.stdout is not None
         with racer.stdout as lines:
             promised += [line.split()[0] for line in lines]
-        assert racer.wait(60) == 0
+        assert racer.wait(300) == 0
     database = open_database(postgres_dsn)
     assert sorted(check(database, checkpoint)) == sorted(promised)
     log = open_log(database, checkpoint)

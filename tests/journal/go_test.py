@@ -103,7 +103,7 @@ def _line(numbers: Iterable[int], proof: list[bytes]) -> str:
 def run(verifier: list[str], place: Path) -> subprocess.CompletedProcess[str]:
     """The program's answer."""
     return subprocess.run(
-        [*verifier, str(place)], capture_output=True, text=True, check=False, timeout=60
+        [*verifier, str(place)], capture_output=True, text=True, check=False, timeout=300
     )
 
 

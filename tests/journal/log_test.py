@@ -145,12 +145,12 @@ def test_waiting_for_a_change(log: Log[TallyWorld]) -> None:
     assert log.wait_for_change(size - 1, 5) == size
     started = time.monotonic()
     assert log.wait_for_change(size, 0.05) == size
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60
     found: list[int] = []
-    waiter = threading.Thread(target=lambda: found.append(log.wait_for_change(size, 10)))
+    waiter = threading.Thread(target=lambda: found.append(log.wait_for_change(size, 90)))
     waiter.start()
     write(log, draft("env/a"))
-    waiter.join(10)
+    waiter.join(90)
     assert found == [size + 2]
 
 

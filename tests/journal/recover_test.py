@@ -251,7 +251,7 @@ def test_killed_while_putting_back(
     put_back(database, 10)
     database.close()
     words = [sys.executable, "-c", KILLED, store, str(tmp_path / "mirror"), place]
-    assert subprocess.run(words, check=False, timeout=60).returncode == -9
+    assert subprocess.run(words, check=False, timeout=300).returncode == -9
     database = open_database(store)
     if place == PLACES[-1]:
         assert open_log(database, checkpoint).alarm is None

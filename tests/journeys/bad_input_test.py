@@ -27,10 +27,11 @@ from surefoot.core.errors import Corrupt, Failed, Refused
 from surefoot.doors import words
 from surefoot.doors.cli import signer
 from surefoot.testing.control_plane import ControlPlane
+from surefoot.testing.waiting import until
 from surefoot.trust import envelope
 from surefoot.trust.keys import private_key
 
-pytestmark = [pytest.mark.xdist_group("bad-input"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("bad-input"), pytest.mark.timeout(600)]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "thermostat"
 DEVICE = "thermostat-1"
@@ -144,7 +145,7 @@ def _exchange(
     address: str, method: str, target: str, body: bytes, headers: dict[str, str]
 ) -> Answer:
     host, _, port = address.removeprefix("http://").partition(":")
-    with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(host, int(port), timeout=90)) as connection:
         connection.request(method, target, body or None, headers)
         response = connection.getresponse()
         return Answer(response.status, response.read())
@@ -519,7 +520,8 @@ def test_a_full_disk_stops_before_acting_and_it_goes_on_by_itself(place: Place) 
     assert answer.status == 200, answer
     number = int(json.loads(answer.content)["deployment"])
     with place.full_disk():
-        time.sleep(0.5)
+        # The engine has met the full disk: what was under way is written down by now.
+        until(lambda: "store.disk.full" in stage.log.read_text())
         size = place.size()
         begun = _ended(place, number)
         assert not begun["ended_at"], "it must be stopped half way"
@@ -639,7 +641,7 @@ def _alarmed(place: Place, index: int) -> None:
 def _page(place: Place) -> str:
     link = place.stage.ask("olga", "login")["link"]
     host, _, port = place.stage.address.removeprefix("http://").partition(":")
-    with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(host, int(port), timeout=90)) as connection:
         connection.request("GET", "/" + link.split("/", 3)[3])
         response = connection.getresponse()
         response.read()

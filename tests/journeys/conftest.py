@@ -68,7 +68,7 @@ class Shared(Stage):
             text = ready.read_text() if ready.exists() else ""
             return dict(json.loads(text)) if text.endswith("\n") else None
 
-        addresses: dict[str, str] = self.wait(f"server {name}", found, 30)
+        addresses: dict[str, str] = self.wait(f"server {name}", found)
         return addresses
 
     @contextlib.contextmanager

@@ -22,7 +22,7 @@ from psycopg import sql
 from surefoot.demo import acts
 from surefoot.testing.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 PRODUCT = Path(__file__).parent / "postgres_product"
 PEOPLE = {"ann": ("developer",), "bob": ("approver",), "olga": ("operator",)}

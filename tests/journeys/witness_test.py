@@ -18,7 +18,7 @@ from surefoot.trust.cosignature import ML_DSA_44, CosignerKey, cosignatures
 from surefoot.trust.note import VerifierKey, open_checkpoint
 from surefoot.trust.quorum import parse_policy
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

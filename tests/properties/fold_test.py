@@ -129,7 +129,7 @@ def test_another_process_with_another_hash_seed_folds_the_same(
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
         ).stdout
         for seed in ("0", "1", "2")
     }

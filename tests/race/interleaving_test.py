@@ -46,7 +46,7 @@ class Worker:
         """Let it do one phase; nothing when it has ended, as when its claim was refused."""
         if not self._ended:
             self._go.release()
-            assert self._there.acquire(timeout=20)
+            assert self._there.acquire(timeout=90)
         if self._error is not None:
             raise self._error
 

@@ -37,7 +37,7 @@ def test_a_second_process_on_sqlite_is_refused(fresh: Fresh) -> None:
     folder = fresh("shared")
     node = Node(folder, "first")
     second = start(folder, "", "second")
-    _, said = second.communicate(timeout=60)
+    _, said = second.communicate(timeout=300)
     assert second.returncode != 0
     assert "store.directory.locked" in said
     with pytest.raises(Refused, match=r"store\.directory\.locked"):
@@ -59,7 +59,7 @@ def test_processes_on_postgres_share_the_work(tmp_path: Path, postgres_dsn: str)
     folder = tmp_path / "shared"
     approved(folder, postgres_dsn)
     workers = [start(folder, postgres_dsn, name) for name in ("wa", "wb")]
-    ended = [worker.communicate(timeout=110) for worker in workers]
+    ended = [worker.communicate(timeout=300) for worker in workers]
     assert [said.strip() for said, _ in ended] == ["succeeded"] * 2, ended
     check_once(folder, postgres_dsn)
 
@@ -70,10 +70,10 @@ def test_a_killed_worker_and_clocks_that_disagree(tmp_path: Path, postgres_dsn: 
     folder = tmp_path / "shared"
     approved(folder, postgres_dsn)
     dead = start(folder, postgres_dsn, "w0", kill_at=40)
-    dead.communicate(timeout=60)
+    dead.communicate(timeout=300)
     assert dead.returncode == -9
     workers = [start(folder, postgres_dsn, name) for name in ("w1", "w2", "w3")]
-    ended = [worker.communicate(timeout=110) for worker in workers]
+    ended = [worker.communicate(timeout=300) for worker in workers]
     assert [said.strip() for said, _ in ended] == ["succeeded"] * 3, ended
     check_once(folder, postgres_dsn)
 

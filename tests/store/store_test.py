@@ -133,7 +133,7 @@ def test_exclusive_holds_off_other_processes_on_postgres(postgres_dsn: str) -> N
     with one.exclusive("name"):
         thread.start()
         assert not entered.wait(0.3)
-    thread.join(10)
+    thread.join(90)
     assert entered.is_set()
     one.close()
     two.close()

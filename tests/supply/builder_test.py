@@ -5,7 +5,6 @@ import json
 import os
 import tarfile
 import textwrap
-import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ import pytest
 from surefoot.core.errors import Failed, Refused
 from surefoot.supply import build, provenance
 from surefoot.supply.order import BuildOrder
+from surefoot.testing.waiting import until
 from surefoot.trust import keys
 from surefoot.trust.digest import digest_of
 
@@ -144,16 +144,27 @@ def test_a_build_that_hangs_is_ended_with_all_it_started(work, builder, tmp_path
         work,
         f"""
         import subprocess, sys, time
-        code = "import time, pathlib; time.sleep(2); pathlib.Path({str(mark)!r}).touch()"
+        code = "import time, pathlib; time.sleep(90); pathlib.Path({str(mark)!r}).touch()"
         subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-        time.sleep(60)
+        time.sleep(90)
         """,
     )
     with pytest.raises(Failed, match="slow"):
         builder.build(msgspec.structs.replace(ORDER, timeout_seconds=1), commit)
     if build.isolation().processes == "own":
-        time.sleep(1.5)
+        until(lambda: not _runs(str(mark)), 60)
         assert not mark.exists()
+
+
+def _runs(word: str) -> bool:
+    """Whether a process lives whose command line holds the word."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if word.encode() in (entry / "cmdline").read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
 
 
 @pytest.mark.parametrize(

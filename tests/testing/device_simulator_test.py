@@ -135,7 +135,7 @@ def balance(house: DeviceHouse, devices: list[SimulatedDevice]) -> None:
         assert number <= says[version]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_thousand_devices_reach_the_new_version(tmp_path: Path) -> None:
     house = DeviceHouse(tmp_path)
     devices = fleet_of(1000, duplicates=100, reconnects=100)

@@ -270,7 +270,7 @@ class Stage:
 
     # -- waiting ----------------------------------------------------------------------------------
 
-    def wait(self, what: str, found: Callable[[], Any], seconds: float = 90.0) -> Any:
+    def wait(self, what: str, found: Callable[[], Any], seconds: float = 180.0) -> Any:
         """Ask until something is found, or complain."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -42,7 +42,7 @@ class Home:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
@@ -73,7 +73,7 @@ class Home:
     def stop(self) -> int:
         assert self.server is not None
         self.server.send_signal(signal.SIGTERM)
-        status = self.server.wait(30)
+        status = self.server.wait(300)
         assert self.server.stdout is not None
         self.server.stdout.close()
         return status
@@ -192,7 +192,7 @@ def test_login_opens_a_session_once(home: Home) -> None:
 
 def _get(url: str) -> tuple[int, str]:
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=90)
     connection.request("GET", parts.path)
     response = connection.getresponse()
     response.read()
@@ -203,7 +203,7 @@ def _get(url: str) -> tuple[int, str]:
 def test_every_answer_has_the_security_headers(home: Home) -> None:
     parts = urlsplit(home.addresses["api"])
     for path in ("/v1/installation", "/v1/nowhere", "/"):
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=90)
         connection.request("GET", path)
         response = connection.getresponse()
         response.read()
@@ -248,7 +248,7 @@ def test_a_key_inside_ssh_agent_signs(home: Home) -> None:
     finally:
         home.environment.pop("SSH_AUTH_SOCK", None)
         agent.terminate()
-        agent.wait(10)
+        agent.wait(300)
 
 
 def test_a_request_proof_is_an_ssh_signature(home: Home) -> None:

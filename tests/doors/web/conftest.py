@@ -212,7 +212,7 @@ class Place:
     def close(self) -> None:
         """Stop the server, the engine and what was started in the environments."""
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(90)
         self.installation.engine.stop()
         step = Step(id="end", target="process", action="remove", component="api")
         for name in ("dev", "staging", "production"):

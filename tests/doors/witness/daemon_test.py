@@ -42,7 +42,7 @@ def valid(witness: WitnessProcess, log: NumberedLog, size: int, line: str) -> bo
 def test_it_cosigns_over_one_connection_and_says_its_size(witness: WitnessProcess) -> None:
     log = NumberedLog(KEY)
     parts = urlsplit(witness.start())
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=90)
     connection.connect()
     first = connection.sock
     for old, size in ((0, 5), (5, 9)):
@@ -114,7 +114,7 @@ def test_the_key_is_the_owners_alone_and_another_process_is_kept_out(
         [*SUREFOOT, "witness", "run", str(witness.folder), "--listen", "127.0.0.1:0"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert second.returncode == 3
@@ -123,7 +123,7 @@ def test_the_key_is_the_owners_alone_and_another_process_is_kept_out(
         [*SUREFOOT, "witness", "init", str(witness.folder), "--name", "x"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert again.returncode == 3
@@ -183,7 +183,7 @@ def test_a_request_is_answered_by_file(witness: WitnessProcess, tmp_path: Path) 
             [*SUREFOOT, "witness", "sign", str(witness.folder), str(asked), str(tmp_path / "no")],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 3
@@ -194,7 +194,7 @@ def test_a_request_is_answered_by_file(witness: WitnessProcess, tmp_path: Path) 
 def raw(witness: WitnessProcess, content: bytes) -> bytes:
     """What comes back for bytes that no client library sends."""
     parts = urlsplit(witness.url)
-    with socket.create_connection((str(parts.hostname), parts.port), timeout=10) as line:
+    with socket.create_connection((str(parts.hostname), parts.port), timeout=90) as line:
         line.sendall(content)
         line.shutdown(socket.SHUT_WR)
         found = b""

@@ -19,7 +19,7 @@ CHILD = str(Path(__file__).with_name("child.py"))
 def killed(stand: Any, where: str, action: str, operation: str, **arguments: Any) -> None:
     """Run a worker that dies at a place."""
     worker = start(stand, where, action, operation, **arguments)
-    _, errors = worker.communicate(timeout=60)
+    _, errors = worker.communicate(timeout=300)
     assert worker.returncode == -9, errors
 
 
@@ -79,19 +79,19 @@ def test_killed_in_the_middle_of_a_migration(filled: Any, files: Any) -> None:
     slow["0003_expand_slow.sql"] = (
         "CREATE TABLE big (n INTEGER);\n"
         "INSERT INTO big WITH RECURSIVE c (n) AS"
-        " (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 600000) SELECT n FROM c;\n"
+        " (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000000) SELECT n FROM c;\n"
     )
     before = filled.target.observe()
     worker = start(filled, "", "migrate", "9/1", **arguments_of(filled, slow))
     assert worker.stdout is not None
     worker.stdout.readline()
-    time.sleep(0.15)
+    time.sleep(0.05)
     worker.kill()
     worker.communicate()
     assert filled.target.observe().digest() == before.digest()
     done = filled.migrate(slow, operation="9/1")
     assert (done.status, done.figures["applied"]) == ("done", [3])
-    assert filled.count("big") == 600_000
+    assert filled.count("big") == 2_000_000
 
 
 def test_killed_between_restore_and_receipt(filled: Any) -> None:
@@ -151,14 +151,16 @@ def test_no_acknowledged_row_is_lost_beside_a_migration(
     more = dict(list(files.items())[:2])
     more["0003_expand_more.sql"] = FAILS if fails else FAILS.rsplit("\n", 2)[0] + "\n"
     with service(filled) as writer:
-        time.sleep(0.1)
+        assert writer.stdout is not None and writer.stderr is not None
+        acknowledged = [1000, *(int(writer.stdout.readline()) for _ in range(5))]
         outcome = filled.migrate(more)
-        time.sleep(0.2)  # the service writes on afterwards
+        last = filled.sql("SELECT max(id) FROM telemetry")[0][0]
+        while acknowledged[-1] < last + 5:  # the service writes on afterwards
+            acknowledged.append(int(writer.stdout.readline()))
         assert writer.poll() is None
         writer.terminate()
-        output, errors = writer.communicate(timeout=30)
-    assert not errors
-    acknowledged = [1000, *map(int, output.split())]
+        acknowledged += map(int, writer.stdout.read().split())
+        assert not writer.stderr.read()
     assert outcome.status == ("failed" if fails else "done"), outcome.reason
     present = {row[0] for row in filled.sql("SELECT id FROM telemetry WHERE id >= 1000")}
     assert set(acknowledged) <= present
@@ -172,7 +174,7 @@ def test_no_acknowledged_row_is_lost_beside_a_migration(
 def test_two_workers_apply_each_migration_once(stand: Any, files: Any) -> None:
     two = dict(list(files.items())[:2])
     workers = [start(stand, "", "migrate", f"9/{n}", **arguments_of(stand, two)) for n in (1, 2)]
-    errors = [worker.communicate(timeout=60)[1] for worker in workers]
+    errors = [worker.communicate(timeout=300)[1] for worker in workers]
     refused = [error for error in errors if error]
     assert all("target.fence.moved" in error for error in refused), errors
     assert stand.count("surefoot_migration") == 2
