@@ -21,6 +21,7 @@ from surefoot.store.device import AttributesPut, Incoming
 from surefoot.trust import device_proof, proof
 
 House = Callable[[str], AppHouse]
+WATCHED = LAMP.replace("  dev:\n", "  dev:\n    watch: {drift: 15}\n")
 
 PLACES = ("dev", "production", "dev-copy", "moon")
 FOUND = Seen(
@@ -45,6 +46,7 @@ GIVEN: dict[str, tuple[dict[str, Any], ...]] = {
     "journal show": ({}, {"limit": 3}, {"stream": "env/dev"}, {"kind": "RoleGranted"}),
     "release show": ({"version": "1.0.0"}, {"version": "1.1.0"}),
     "release list": ({}, {"after": "1.1.0"}),
+    "watch list": ({}, {"environment": "dev"}),
     "who-can": tuple(
         {"permission": p} for p in ("deploy.dev", "approve.production", "deploy.dev-copy", "freeze")
     ),
@@ -151,6 +153,8 @@ def history(home: AppHouse) -> Iterator[None]:
     number = home.request("dev", release="1.0.0")
     yield
     assert home.carry(number) == "succeeded"
+    yield
+    assert home.installation.watcher.look("dev", "drift") is not None
     home.call("freeze add", "ann", name="dev", freeze="feast", **WINDOW)
     yield
     value = {"name": "dev", "secret": "token", "value": "aGlkZGVu"}
@@ -169,7 +173,7 @@ def history(home: AppHouse) -> Iterator[None]:
     yield
     home.call("deployment cancel", "ann", number=4)
     home.call("person revoke-role", "bob", person="ann", role="approver")
-    home.commit(LAMP.replace("count: 2", "count: 3"))
+    home.commit(WATCHED.replace("count: 2", "count: 3"))
     home.call("definition accept", "bob", commit="HEAD")
     told(home, "two", version="2")
     home.call("device tag", "ann", name="dev", devices=["two"], add=["lab"], remove=["pilot"])
@@ -181,7 +185,7 @@ def history(home: AppHouse) -> Iterator[None]:
 
 @pytest.fixture
 def home(house: House) -> AppHouse:
-    return house(LAMP)
+    return house(WATCHED)
 
 
 def test_an_answer_about_a_moment_is_the_one_given_at_it(home: AppHouse) -> None:
@@ -195,7 +199,7 @@ def test_an_answer_about_a_moment_is_the_one_given_at_it(home: AppHouse) -> None
         }
         moments.append((now, answers))
         time.sleep(0.005)
-    assert len(moments) == 13
+    assert len(moments) == 14
     for at, answers in moments:
         for operation in questions():
             for arguments in given(operation):

@@ -187,6 +187,7 @@ class App:
     secrets_prepare: Callable[[str], None]
     verify_journal: Callable[[], Plain]
     keep_root: Callable[[int, bytes], None]
+    watch: Callable[[str, str], object]
     _refused: dict[str, tuple[int, int]] = field(init=False, default_factory=dict)
     _guard: threading.Lock = field(init=False, default_factory=threading.Lock)
 

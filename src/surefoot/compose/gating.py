@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from surefoot.app.advisory_ground import Ground
 from surefoot.app.gate_asks import gate_arguments
 from surefoot.compose.folder import Settings, seed
 from surefoot.core.errors import Refused
-from surefoot.core.gate import Gate
+from surefoot.core.gate import Evidence, Gate
 from surefoot.core.manifest import Manifest
 from surefoot.core.manifest import decode as decode_manifest
 from surefoot.core.plan import Plan
@@ -56,7 +56,8 @@ class Gating:
         self.now_ms = now_ms
         self.targets = targets
 
-    def _manifest(self, release: Digest) -> Manifest:
+    def manifest(self, release: Digest) -> Manifest:
+        """What a release is made of."""
         return decode_manifest(self.blobs.get(release))
 
     def builder_key(self) -> PrivateKey:
@@ -119,7 +120,12 @@ class Gating:
             "gate": gate_step(
                 lambda plan: ProvenanceGate(self.blobs, builders, self.now_ms),
                 self.blobs,
-                lambda plan, step: gate_arguments("provenance", self._manifest(plan.release)),
+                lambda plan, step: gate_arguments("provenance", self.manifest(plan.release)),
+            ),
+            "smoke": gate_step(
+                lambda plan: self._smoke(plan.environment, plan.release),
+                self.blobs,
+                self._smoke_arguments,
             ),
             "hardening": gate_step(
                 lambda plan: self._hardening(), self.blobs, lambda plan, step: step.arguments
@@ -129,7 +135,6 @@ class Gating:
                 self.blobs,
                 lambda plan, step: step.arguments,
             ),
-            "smoke": gate_step(self._smoke, self.blobs, self._smoke_arguments),
             "load": gate_step(self._load, self.blobs, self._load_arguments),
             "availability": availability_step(self._answered),
         }
@@ -168,32 +173,39 @@ class Gating:
     def _load_arguments(self, plan: Plan, step: Step) -> Plain:
         return {
             **step.arguments,
-            "endpoint": self._listener(plan),
+            "endpoint": self._listener(plan.environment, plan.release),
             "baselines": {name: self._listener_at(plan, name) for name in _against(plan)},
         }
 
     def _listener_at(self, plan: Plan, environment: str) -> str:
         """Where another environment has the same service, empty where it is not up."""
-        services = self._manifest(plan.release).of_kind("service")
+        services = self.manifest(plan.release).of_kind("service")
         target = self.targets(environment).get("process")
         if not services or not isinstance(target, ProcessTarget):
             return ""
         return target.address(services[0].name)
 
-    def _smoke(self, plan: Plan) -> SmokeGate:
+    def smoke(self, environment: str, release: Digest, checks: Sequence[Plain]) -> Evidence:
+        """The quick checks of a release that an environment runs, now."""
+        listener = self._listener(environment, release)
+        arguments: Plain = {"checks": list(checks), "listener": listener}
+        return self._smoke(environment, release).run(release, arguments)
+
+    def _smoke(self, environment: str, release: Digest) -> SmokeGate:
         def ask(database: str, sql: str) -> Any:
-            target = self.targets(plan.environment)[f"database:{database}"]
+            target = self.targets(environment)[f"database:{database}"]
             assert isinstance(target, DatabaseTarget)
             return target.check(sql)
 
-        return SmokeGate(self.now_ms, ask, (self._listener(plan),))
+        return SmokeGate(self.now_ms, ask, (self._listener(environment, release),))
 
     def _smoke_arguments(self, plan: Plan, step: Step) -> Plain:
-        return {"checks": step.arguments["checks"], "listener": self._listener(plan)}
+        listener = self._listener(plan.environment, plan.release)
+        return {"checks": step.arguments["checks"], "listener": listener}
 
-    def _listener(self, plan: Plan) -> str:
-        services = self._manifest(plan.release).of_kind("service")
-        return self.listener(plan.environment, services[0].name)
+    def _listener(self, environment: str, release: Digest) -> str:
+        services = self.manifest(release).of_kind("service")
+        return self.listener(environment, services[0].name) if services else ""
 
     def listener(self, environment: str, component: str) -> str:
         """The public address of a service."""
@@ -207,7 +219,7 @@ class Gating:
         assert isinstance(target, ProcessTarget)
         totals = [
             target.availability(c.name, begun, self.now_ms() + 1000)
-            for c in self._manifest(plan.release).of_kind("service")
+            for c in self.manifest(plan.release).of_kind("service")
         ]
         return sum(t.requests for t in totals), sum(t.failed + t.service for t in totals)
 

@@ -35,6 +35,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     root,
     steering,
     upkeep,
+    watches,
     witnesses,
 )
 from surefoot.app.facade import App
@@ -56,6 +57,7 @@ from surefoot.compose.gating import Gating
 from surefoot.compose.rooting import keep_root
 from surefoot.compose.signed import finder, signed_acts
 from surefoot.compose.targeting import Targeting
+from surefoot.compose.watching import watcher_of
 from surefoot.compose.witnessing import anchor_signer, read_policy
 from surefoot.core.environment import report_services
 from surefoot.core.errors import SurefootError
@@ -147,6 +149,7 @@ class Installation:
         if not self.settings.store:
             # SQLite's folder is locked by this process: whoever held a lease before is dead.
             leases.clear()
+        self.watcher = watcher_of(self, leases)
         self.engine = self._engine(leases)
         self.desk = desk_of(folder, self.settings, self.registry, self.identities, self.blobs)
 
@@ -190,6 +193,7 @@ class Installation:
 
     def close(self) -> None:
         """Keep what makes the next start fast, and release the folder."""
+        self.watcher.stop()
         with suppress(SurefootError):
             self.log.keep_snapshot()
         self.database.close()
@@ -237,6 +241,7 @@ class Installation:
             secrets_prepare=self.prepare_secrets,
             verify_journal=self.verify,
             keep_root=partial(keep_root, self.folder),
+            watch=lambda environment, gate: self.watcher.look(environment, gate),
         )
 
     # -- targets ----------------------------------------------------------------------------------
@@ -341,6 +346,7 @@ class Installation:
         if self.clock.now_ms() - self._looked_ms > _LOOK_MS:
             self._looked_ms = self.clock.now_ms()
             self.note_services()
+            self.watcher.run()
             if self.anchor is not None and self.anchor.due():
                 self.anchor.cosign()
 

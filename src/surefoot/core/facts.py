@@ -69,6 +69,7 @@ from surefoot.core.facts_trust import EpochOpened as EpochOpened
 from surefoot.core.facts_trust import LogKeyRotated as LogKeyRotated
 from surefoot.core.facts_trust import PayloadErased as PayloadErased
 from surefoot.core.facts_trust import RootPublished as RootPublished
+from surefoot.core.facts_watch import GateWatched as GateWatched
 from surefoot.core.target import Plain
 from surefoot.trust.digest import Digest
 
@@ -371,6 +372,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
         lambda f: f"findings/{f.scope}",  # type: ignore[attr-defined]
     ),
     **dict.fromkeys((AdvisoriesImported, VexImported), lambda _: "advisories"),
+    GateWatched: lambda f: f"watch/{f.environment}",  # type: ignore[attr-defined]
     PayloadErased: lambda _: "erasures",
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",

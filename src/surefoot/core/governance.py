@@ -90,7 +90,10 @@ class WavePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The rules of one environment; `masked` is a digest of its masked columns, empty for none."""
+    """The rules of one environment; `masked` is a digest of its masked columns, empty for none.
+
+    `watch` has the minutes between two looks, by gate.
+    """
 
     protected: bool = False
     after: str = ""
@@ -104,6 +107,7 @@ class EnvironmentPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     masked: str = ""
     process: bool = False
     fleet: bool = False
+    watch: dict[str, int] = {}
 
 
 class Governance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

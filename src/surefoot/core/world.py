@@ -252,6 +252,25 @@ class AdvisoryState(State):
     vex: dict[str, VexDocument] = {}
 
 
+class WatchedGate(State):
+    """The last result of a gate that runs again and again; `since_ms` began this verdict."""
+
+    verdict: str
+    reason: str
+    release: Digest
+    evidence: Digest
+    runs: int = 0
+    checked_ms: int = 0
+    since_ms: int = 0
+
+
+class Watch(State):
+    """What is watched in an environment, by gate."""
+
+    environment: str
+    gates: dict[str, WatchedGate] = {}
+
+
 class Tally(State):
     """Counted entries of a stream that has no state of its own."""
 
@@ -287,6 +306,7 @@ class World:
         self.services: dict[str, ServiceBooks] = {}
         self.findings: dict[str, FindingScope] = {}
         self.advisories = AdvisoryState()
+        self.watches: dict[str, Watch] = {}
         self.root = RootState()
         self.log = LogState()
         self.tallies: dict[str, Tally] = {
@@ -332,6 +352,8 @@ class World:
                 holder = self.services.get(name)
             case "findings":
                 holder = self.findings.get(name)
+            case "watch":
+                holder = self.watches.get(name)
             case "devices":
                 holder = self.devices.get(name)
             case _:

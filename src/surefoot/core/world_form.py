@@ -25,6 +25,7 @@ class WorldForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     services: dict[str, w.ServiceBooks]
     findings: dict[str, w.FindingScope]
     advisories: w.AdvisoryState
+    watches: dict[str, w.Watch]
     root: w.RootState
     log: w.LogState
     tallies: dict[str, w.Tally]

@@ -13,6 +13,7 @@ from surefoot.trust.keys import parse_public_line
 
 RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
 DEPLOY_GATES = ("smoke", "hardening", "transport", "load")
+WATCH_GATES = ("drift", "smoke")
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -135,4 +136,14 @@ def _transport(d: Definition) -> Iterator[Complaint]:
                 yield inner, "only an address for ssh", extra[:60], "leave it out"
 
 
-PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, _transport, *LOAD_RULES)
+def _watch(d: Definition) -> Iterator[Complaint]:
+    for name, environment in d.environments.items():
+        for gate in environment.watch:
+            path: Path = ("environments", name, "watch", gate)
+            if gate not in WATCH_GATES:
+                yield path, "one of " + ", ".join(WATCH_GATES), gate, ""
+            if gate == "smoke" and not d.pipeline.smoke:
+                yield path, "smoke checks under pipeline.smoke", "none", ""
+
+
+PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, _transport, *LOAD_RULES, _watch)

@@ -295,7 +295,11 @@ class Freeze(
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """One environment: where it stands in the order, who must agree, what it is made of."""
+    """One environment: where it stands in the order, who must agree, what it is made of.
+
+    `watch` names gates that look again at what runs there, and the minutes from one look to the
+    next.
+    """
 
     targets: Targets
     after: Name | None = None
@@ -309,6 +313,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     freezes: Annotated[tuple[Freeze, ...], Meta(max_length=200)] = ()
     hardening: Hardening | None = None
     transport: Transport | None = None
+    watch: dict[Name, Annotated[int, Meta(ge=1, le=44_640)]] = {}
 
 
 class Advisories(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from msgspec import inspect
 
 from surefoot.product import form, gate_form, load_form
 from surefoot.product.check import PERMISSIONS
-from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES
+from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES, WATCH_GATES
 from surefoot.product.read import expected_of
 
 _RECORDS: tuple[tuple[str, type], ...] = (
@@ -126,7 +126,7 @@ def _names() -> list[str]:
         "## Known names",
         "",
         f"Gates of a release: {_ticked(RELEASE_GATES)}. Gates of a deployment: "
-        f"{_ticked(DEPLOY_GATES)}.",
+        f"{_ticked(DEPLOY_GATES)}. Gates that look again: {_ticked(WATCH_GATES)}.",
         "",
         f"Permissions: {_ticked(PERMISSIONS)}, and `deploy.NAME` for each environment.",
         "",

@@ -109,6 +109,7 @@ def _policy(environment: Environment) -> EnvironmentPolicy:
         masked=_digest(sorted(environment.data.masked)),
         process=environment.targets.process is not None,
         fleet=environment.targets.fleet is not None,
+        watch=dict(environment.watch),
     )
 
 

@@ -12,6 +12,7 @@ from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
 from surefoot.doors.cli.commands_rollout import ROLLOUTS
 from surefoot.doors.cli.commands_trust import TRUST
+from surefoot.doors.cli.commands_watch import WATCHES
 from surefoot.doors.cli.commands_witness import WITNESS
 
 NOUNS = {
@@ -26,6 +27,7 @@ NOUNS = {
     "environment": "what runs where, then and now",
     "drift": "differences between record and reality",
     "freeze": "times without deployments",
+    "watch": "gates that look again and again at what runs",
     "secret": "secrets of an environment",
     "device": "devices of an environment",
     "fleet": "the devices of an environment together",
@@ -47,7 +49,7 @@ NOUNS = {
 }
 
 COMMANDS = (
-    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ROLLOUTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS),
+    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ROLLOUTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS, *WATCHES),
     *(*TRUST, *HERE, *WITNESS),
     *(*AUDITOR, *ADVISORIES),
 )

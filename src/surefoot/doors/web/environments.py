@@ -42,8 +42,10 @@ def show(visit: Visit) -> Response:
         "environment history", name=name, before=before, limit=_HISTORY_ROWS, at=at
     )["entries"]
     bar = shape.firmware_bar(state.get("firmware_shares", {}), state.get("devices", 0))
+    watched = visit.ask("watch list", environment=name, at=at)["watches"]
     return visit.render(
         "environment.html",
+        watched=watched,
         name=name,
         at=at,
         state=state,

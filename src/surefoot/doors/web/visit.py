@@ -151,9 +151,16 @@ class Visit:
             session=self._session,
             here=self.incoming.url,
             request_id=self.incoming.request_id,
+            watch_alarms=self._watch_alarms(),
             **names,
         )
         return Response(page, status, _HEADERS, media_type="text/html")
+
+    def _watch_alarms(self) -> list[Any]:
+        """What gates found that run again and again; for those who are signed in."""
+        if self._session is None:
+            return []
+        return [row for row in self.ask("watch list")["watches"] if row["alarm"]]
 
     def _about(self) -> Any:
         """The installation, which everybody may know."""

@@ -1,0 +1,121 @@
+"""When a watched gate is due, what its result says, and what is an alarm."""
+
+from __future__ import annotations
+
+import pytest
+
+from surefoot.core import facts as f
+from surefoot.core import watch
+from surefoot.core.fold import new_world
+from surefoot.core.governance import EnvironmentPolicy, Governance
+from surefoot.core.world import Deployment, Environment, WatchedGate, World
+from surefoot.testing.history import Told
+from surefoot.trust.digest import digest_of
+
+ONE, TWO, KEPT = (digest_of(text) for text in (b"one", b"two", b"evidence"))
+MINUTE = watch.MINUTE_MS
+
+
+@pytest.fixture
+def world() -> World:
+    """Production runs a release and is watched by two gates; nothing runs in dev."""
+    made = new_world()
+    policy = EnvironmentPolicy(watch={"drift": 15, "smoke": 60})
+    made.definition.governance = Governance(environments={"production": policy, "dev": policy})
+    made.environments["production"] = Environment(name="production", release=ONE)
+    made.environments["dev"] = Environment(name="dev")
+    return made
+
+
+def result(verdict: str, *, gate: str = "smoke", release: str = ONE) -> f.GateWatched:
+    return f.GateWatched(
+        environment="production",
+        gate=gate,
+        release=release,  # type: ignore[arg-type]
+        verdict=verdict,
+        reason="why",
+        evidence=KEPT,
+    )
+
+
+def put(world: World, fact: f.Fact, time_ms: int) -> None:
+    told = Told(
+        index=world.size,
+        kind=type(fact).__name__,
+        stream=f.stream_of(fact),
+        time_ms=time_ms,
+        body=f.body_of(fact),
+    )
+    world.apply(told)
+
+
+def under_way(world: World) -> None:
+    world.deployments[1] = Deployment(
+        number=1,
+        environment="production",
+        purpose="deploy",
+        release=ONE,
+        release_version="1.0.0",
+        plan=ONE,
+        requester="ann",
+        approvals_needed=0,
+        approver_role="",
+        excluded=[],
+        availability_percent="",
+        undo_of=0,
+        requested_ms=1,
+        steps={},
+    )
+
+
+def test_what_was_never_looked_at_is_due_where_something_runs(world: World) -> None:
+    assert watch.due(world, 5) == [("production", "drift"), ("production", "smoke")]
+    world.environments["production"].destroyed = True
+    assert watch.due(world, 5) == []
+
+
+def test_a_look_is_due_again_after_its_minutes_and_the_longest_waiting_first(world: World) -> None:
+    put(world, result("pass", gate="drift"), 1_000)
+    put(world, result("pass"), 2_000)
+    assert watch.due(world, 1_000 + 15 * MINUTE - 1) == []
+    assert watch.due(world, 1_000 + 15 * MINUTE) == [("production", "drift")]
+    both = [("production", "drift"), ("production", "smoke")]
+    assert watch.due(world, 2_000 + 60 * MINUTE) == both
+
+
+def test_nothing_is_due_under_a_deployment(world: World) -> None:
+    under_way(world)
+    assert watch.due(world, 5) == []
+    assert watch.record(world, result("pass")) == []
+
+
+def test_a_result_about_what_no_longer_runs_is_not_written(world: World) -> None:
+    assert watch.record(world, result("pass", release=TWO)) == []
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive", "error"])
+def test_another_verdict_than_pass_is_an_alarm_once_until_it_changes(
+    world: World, verdict: str
+) -> None:
+    kinds = [type(fact).__name__ for fact in watch.record(world, result(verdict))]
+    assert kinds == ["GateWatched", "AlarmRaised"]
+    put(world, result(verdict), 1_000)
+    assert watch.record(world, result(verdict)) == [result(verdict)]
+    put(world, result("pass"), 2_000)
+    assert len(watch.record(world, result(verdict))) == 2
+
+
+def test_the_state_says_since_when_a_verdict_holds_and_how_often_it_was_found(
+    world: World,
+) -> None:
+    for at_ms, verdict in enumerate(("pass", "fail", "fail"), 1):
+        put(world, result(verdict), at_ms * 1_000)
+    found = watch.seen(world, "production")["smoke"]
+    assert (found.verdict, found.since_ms, found.checked_ms, found.runs) == ("fail", 2000, 3000, 3)
+    assert world.state("watch/production")["gates"]["smoke"]["verdict"] == "fail"
+
+
+def test_a_gate_that_nobody_runs_any_more_is_overdue() -> None:
+    last = WatchedGate(verdict="pass", reason="", release=ONE, evidence=KEPT, checked_ms=1_000)
+    assert not watch.overdue(15, last, 1_000 + 30 * MINUTE)
+    assert watch.overdue(15, last, 1_001 + 30 * MINUTE)
