@@ -58,7 +58,7 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield ""
         return
-    server = PostgresServer.start(folder / "postgres", fsync=True)
+    server = PostgresServer.start(folder / "postgres", fsync=True, buffers="128MB")
     try:
         yield server.dsn()
     finally:

@@ -28,7 +28,9 @@ _TABLES = {
     "runs, reason, time_ms, report FROM device_reports ORDER BY report",
     "actions": "* FROM device_actions ORDER BY action",
     "traits": "* FROM device_action_traits ORDER BY action",
-    "devices": "number, device, action, runs FROM devices ORDER BY number",
+    "devices": "number, device, h.action, runs FROM devices JOIN device_heads h USING (number) "
+    "ORDER BY number",
+    "tallies": "* FROM device_tallies WHERE count <> 0 ORDER BY wave, state",
 }
 
 

@@ -126,7 +126,7 @@ def test_a_question_that_fits_few_looks_at_a_bounded_part_and_says_where_to_go_o
         ("name", "devices_by_name"),
         ("hardware", "devices_by_hardware"),
         ("runs", "devices_by_version"),
-        ("state", "device_actions_by_state"),
+        ("state", "device_actions_in_state"),
         ("standing", "device_traits_by_standing"),
     ],
 )

@@ -90,10 +90,13 @@ class Database(Protocol):
 def statement(name: str, kind: str) -> str:
     """The SQL of `file.name` in the parameter style of this kind of database.
 
+    Where the kinds need words of their own, each has a file: `file_KIND`.
+
     Raises `KeyError` when there is no such statement.
     """
     file, _, own = name.partition(".")
-    sql = _statements(file)[own]
+    special = f"{file}_{kind}"
+    sql = _statements(special if _has(special) else file)[own]
     if kind == "sqlite":
         return sql
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
@@ -106,7 +109,7 @@ def statement_of_many(name: str, kind: str) -> str | None:
     Bytes are base64 in it. A question's answer begins with the row's `place`.
     """
     file, _, own = name.partition(".")
-    if not _ROOM.joinpath("queries", f"{file}_many_{kind}.sql").is_file():
+    if not _has(f"{file}_many_{kind}"):
         return None
     if own not in _statements(f"{file}_many_{kind}"):
         return None
@@ -123,6 +126,11 @@ def schema(kind: str) -> tuple[str, ...]:
 def script(name: str) -> str:
     """A schema script of the store by its file's name, for a database that holds only that."""
     return _ROOM.joinpath(name).read_text("utf-8")
+
+
+@cache
+def _has(file: str) -> bool:
+    return _ROOM.joinpath("queries", f"{file}.sql").is_file()
 
 
 @cache

@@ -150,8 +150,9 @@ class DeviceRegistry:
                 environment=environment,
                 device=device,
                 token_hash=token_hash,
-                change=take_numbers(session, "change", 1),
             )
+            change = take_numbers(session, "change", 1)
+            session.run("device.touch", environment=environment, device=device, change=change)
         if not changed:
             raise Refused(
                 "device.name.unknown",
@@ -171,7 +172,8 @@ class DeviceRegistry:
             for each in ("device.drop_gateway", *_OF_DESTROYED):
                 session.run(each, environment=environment)
             change = take_numbers(session, "change", 1)
-            return session.run("device.remove_environment", environment=environment, change=change)
+            session.run("device.touch_all", environment=environment, change=change)
+            return session.run("device.remove_environment", environment=environment)
 
     def record(self, incoming: Sequence[Incoming]) -> list[RecordAnswer]:
         """Take events in order, in one durable transaction; one answer for each."""

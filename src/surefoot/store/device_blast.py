@@ -7,14 +7,14 @@ first by name after a given one. Does not: assign, or say how long it takes (`co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import msgspec
 
 from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Unfit
 from surefoot.core.outlook import Heard
 from surefoot.store.database import Database, Session
-from surefoot.store.device_known import Candidate, Judgements, begun
+from surefoot.store.device_known import Judgements, begun
 from surefoot.store.device_target import Targeted, Targeting
 
 _REASON_NAMES_MAX = 5
@@ -61,29 +61,36 @@ def blast(database: Database, ask: BlastAsk) -> Blast:
     with database.read() as session:
         targeted.read_tags(session, ask.environment)
         judgements = Judgements(ask.demand, begun(session, ask.environment))
-        for device, seen_ms in _devices(session, ask.environment):
-            found.registered += 1
-            if not targeted.has(device, seen_ms):
-                continue
+        found.registered = _registered(session, ask.environment)
+        words = judgements.words | ({"whole": 1} if targeted.wants_attributes else {})
+        rows = session.each("device.assignable_seen", environment=ask.environment, **words)
+        moves: dict[int, tuple[Fit, list[int]]] = {}
+        for row, judged in judgements.each(targeted.of(rows)):
             found.matching += 1
-            judged = judgements.of(device)
             if isinstance(judged, Fit):
-                found.moves += 1
-                found.hops += len(judged.hops)
-                found.size_bytes += sum(hop.size_bytes for hop in judged.hops)
-                found.heard.note(seen_ms)
-                names.note(device.device)
+                # Devices that are judged alike have the very same judgement.
+                moves.setdefault(id(judged), (judged, [0]))[1][0] += 1
+                found.heard.note(row[8])
+                names.note(row[1])
             elif isinstance(judged, AlreadyThere):
                 found.already_there += 1
-            else:
-                _leave_out(found.unfit, device.device, judged)
+            elif judged is not None:
+                _leave_out(found.unfit, row[1], judged)
+    _sum(found, moves.values())
     found.names = names.first()
     return found
 
 
-def _devices(session: Session, environment: str) -> Iterator[tuple[Candidate, int]]:
-    for row in session.each("device.assignable_seen", environment=environment):
-        yield Candidate(*row[:-1]), row[-1]
+def _registered(session: Session, environment: str) -> int:
+    row = session.row("device.count", environment=environment)
+    return int(row[0]) if row else 0
+
+
+def _sum(found: Blast, moves: Iterable[tuple[Fit, list[int]]]) -> None:
+    for judged, (count,) in moves:
+        found.moves += count
+        found.hops += count * len(judged.hops)
+        found.size_bytes += count * sum(hop.size_bytes for hop in judged.hops)
 
 
 def _leave_out(unfit: dict[str, Group], device: str, judged: Unfit) -> None:

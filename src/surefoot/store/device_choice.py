@@ -6,14 +6,15 @@ in it. Does not: write, or give the devices anything (`store.device_bulk`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 import msgspec
 
 from surefoot.core.eligibility import AlreadyThere, Demand, Fit, Judgement, Unfit
 from surefoot.core.rollout import share_of
-from surefoot.store.database import Session
-from surefoot.store.device_known import Candidate, Judgements, begun
+from surefoot.store.database import Row, Session
+from surefoot.store.device_known import Judgements, begun
 from surefoot.store.device_target import Targeted, Targeting
 
 # A wave of 10 % lies among the first 13 % of the ordering, or the fleet is so small that reading it
@@ -63,17 +64,12 @@ def choose(session: Session, environment: str, share: Share, demand: Demand) -> 
     targeted.read_tags(session, environment)
     given = session.each("device.given", environment=environment, deployment=share.deployment)
     there = {number for (number,) in given}
-    judgement = Judgements(demand, begun(session, environment))
+    judgements = Judgements(demand, begun(session, environment))
+    words = judgements.words | ({"whole": 1} if targeted.wants_attributes else {})
     for ceiling in (_ceiling(share.percent), b"\xff" * _KEY_BYTES):
         found = _Pool(str(share.deployment), ceiling)
-        for row in session.each("device.assignable", environment=environment):
-            device = Candidate(*row)
-            if device.standing:
-                continue
-            if device.number in there:
-                found.take(device, None)
-            elif targeted.has(device):
-                found.take(device, judgement.of(device))
+        rows = session.each("device.assignable", environment=environment, **words)
+        found.fill(judgements.each(targeted.of(rows, there), there))
         if len(found.keys) >= share.of(found.fit):
             break
     devices = [each for each in found.first(share) if each.number not in there]
@@ -91,21 +87,30 @@ class _Pool:
         self.fit = 0
         self.left_out = {"unfit": 0}
 
-    def take(self, device: Candidate, found: Judgement | None) -> None:
-        """Keep a device that the rollout has moved (None), or that fits; count the others."""
-        kind = type(found)
-        if kind is AlreadyThere or kind is Unfit:
-            self._leave(found)
-            return
-        self.fit += 1
-        # `core.rollout.order_key`, with what is alike for all devices made once.
-        key = sha256(self._beginning + device.device.encode()).digest()
-        if key <= self._ceiling:
-            self.keys.append(key)
-            about = (device.number, device.device, device.runs, device.auto_confirm)
-            self._kept.append(Assignee(*about, found if isinstance(found, Fit) else None))
+    def fill(self, judged: Iterable[tuple[Row, Judgement | None]]) -> None:
+        """Keep devices that the rollout has moved (None), or that fit; count the others."""
+        beginning, ceiling, keep, fit = self._beginning, self._ceiling, self._keep, 0
+        for row, found in judged:
+            kind = type(found)
+            if kind is AlreadyThere or kind is Unfit or row[6]:
+                self._leave(row, found)
+                continue
+            fit += 1
+            # `core.rollout.order_key`, with what is alike for all devices made once.
+            key = sha256(beginning + row[1].encode()).digest()
+            if key <= ceiling:
+                keep(key, row, found)
+        self.fit += fit
 
-    def _leave(self, found: Judgement | None) -> None:
+    def _keep(self, key: bytes, row: Row, found: Judgement | None) -> None:
+        self.keys.append(key)
+        number, device, runs, auto_confirm, *_ = row
+        fit = found if isinstance(found, Fit) else None
+        self._kept.append(Assignee(number, device, runs, auto_confirm, fit))
+
+    def _leave(self, row: Row, found: Judgement | None) -> None:
+        if row[6]:  # whoever is not let in is not counted
+            return
         if isinstance(found, Unfit):
             self._count("unfit")
             self._count(f"unfit_{found.reason}")

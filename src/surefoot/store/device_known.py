@@ -7,19 +7,21 @@ it showed before; devices of which the same is known are judged once. Does not: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from surefoot.core.device import attributes_of
 from surefoot.core.eligibility import Demand, Judgement, Known, judge
-from surefoot.store.database import Session
+from surefoot.store.database import Row, Session, Value
 
 Doubt: TypeAlias = Mapping[str, Sequence[str]]
 
 _CACHE_MAX = 100_000
 _NO_ATTRIBUTES = "{}"
+_DIGEST = "digest"
+"""Part of each name in `core.device.DIGEST_NAMES`."""
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -62,27 +64,58 @@ def known_of(device: Candidate, doubt: Doubt) -> Known:
 
 
 class Judgements:
-    """Judges many devices for one rollout. Not for several threads."""
+    """Judges many devices for one rollout. Not for several threads.
+
+    `words` are the parameters of the statement that reads them: attributes are read only where
+    they could change the judgement.
+    """
 
     def __init__(self, demand: Demand, doubts: Mapping[int, Doubt]) -> None:
         self._demand = demand
         self._doubts = doubts
         # Those whose attributes say more than the version that they are known to run.
-        self._close = {part.version for part in demand.parts} | {""}
+        versions = {part.version for part in demand.parts}
+        self._close = versions | {""}
         self._parts = any(part.attribute for part in demand.parts)
-        self._cache: dict[tuple[str, str, str], Judgement] = {}
+        self._cache: dict[tuple[str, str, str, str], Judgement] = {}
+        whole = bool(doubts) or self._parts or len(versions) > 1
+        self.words: dict[str, Value] = {"whole": int(whole), "version": min(versions)}
+
+    def each(
+        self, rows: Iterable[Row], settled: Container[int] = ()
+    ) -> Iterator[tuple[Row, Judgement | None]]:
+        """Rows of `assignable`, each with its judgement; None for those that are settled."""
+        close, doubts, parts, known = self._close, self._doubts, self._parts, self._cache.get
+        for row in rows:
+            number, _, runs, _, hardware, attributes, standing, profile = row[:8]
+            if settled and number in settled:
+                yield row, None
+                continue
+            found = known((hardware, profile, runs, standing))
+            if (
+                found is None
+                or parts
+                or (runs in close and attributes != _NO_ATTRIBUTES)
+                or (doubts and number in doubts)
+            ):
+                found = self.of(Candidate(*row[:8]))
+            yield row, found
 
     def of(self, device: Candidate) -> Judgement:
         """The judgement of one device."""
-        runs = device.runs
         doubt = self._doubts.get(device.number) if self._doubts else None
-        close = runs in self._close and device.attributes != _NO_ATTRIBUTES
-        if doubt or close or device.standing or self._parts:
+        if doubt or self._parts or self._is_close(device):
             return judge(known_of(device, doubt or {}), self._demand)
-        key = (device.hardware, device.profile, runs)
+        key = (device.hardware, device.profile, device.runs, device.standing)
         found = self._cache.get(key)
         if found is None:
             found = judge(known_of(device, {}), self._demand)
             if len(self._cache) < _CACHE_MAX:
                 self._cache[key] = found
         return found
+
+    def _is_close(self, device: Candidate) -> bool:
+        """Whether attributes may say more than the version: another, or an image's digest."""
+        if device.runs not in self._close or device.attributes == _NO_ATTRIBUTES:
+            return False
+        return not device.runs or _DIGEST in device.attributes

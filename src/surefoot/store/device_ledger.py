@@ -48,6 +48,7 @@ from surefoot.store.device_rows import (
     runs_after,
     take_numbers,
 )
+from surefoot.store.device_tally import Tallies
 from surefoot.trust import canonical
 
 _NUMBERS_A_TIME = 64
@@ -60,6 +61,8 @@ class DeviceLedger:
         self._session = session
         self._now_ms = now_ms
         self._devices: dict[tuple[str, str], DeviceRow] = {}
+        self._stored: dict[int, dict[str, Value]] = {}
+        self._tallies = Tallies()
         self._actions: dict[int, ActionRow] = {}
         self._new_holds: list[dict[str, Value]] = []
         self._new_actions: list[dict[str, Value]] = []
@@ -88,6 +91,7 @@ class DeviceLedger:
         names = DeviceRow.__struct_fields__
         values = (row[0], environment, *row[1:])
         found = msgspec.convert(dict(zip(names, values, strict=True)), type=DeviceRow, strict=False)
+        self._stored.setdefault(found.number, device_values(found))
         return self._devices.setdefault((environment, found.device), found)
 
     def fetch(self, wanted: Sequence[tuple[str, str, int]]) -> None:
@@ -141,7 +145,9 @@ class DeviceLedger:
         if moved and move.state in ("verified", "returned") and before == "reported":
             device.installed = action.action
         action.progress += 1
+        self._tallies.add(device.environment, action, -1)
         action.state, action.cancelling = move.state, move.cancelling
+        self._tallies.add(device.environment, action)
         action.reason = move.reason or action.reason
         self._take_traits(action, move)
         self._touched_devices[device.number] = device
@@ -289,6 +295,7 @@ class DeviceLedger:
             row, device.environment, device.device, task.release, self._now_ms
         )
         self._new_actions.append(values)
+        self._tallies.add(device.environment, row)
         if row.attribute:
             self._new_parts.append({"action": action, "attribute": row.attribute})
         self._actions[action] = row
@@ -368,9 +375,14 @@ class DeviceLedger:
             rows = [report_values(first + i, r) for i, r in enumerate(self._reports)]
             session.run_many("device.insert_report", rows)
         if self._touched_devices:
+            touched = self._touched_devices.values()
             change = take_numbers(session, "change", 1)
-            rows = [device_values(d, change) for d in self._touched_devices.values()]
+            points = [{"number": d.number, "action": d.action, "change": change} for d in touched]
+            session.run_many("device.point", points)
+            fresh = {device.number: device_values(device) for device in touched}
+            rows = [row for number, row in fresh.items() if row != self._stored[number]]
             session.run_many("device.update_device", rows)
+        self._tallies.write(session)
 
     def _action_values(self, action: ActionRow) -> dict[str, Value]:
         return {

@@ -49,6 +49,7 @@ def insert_devices(
             for place, new in enumerate(fresh)
         ],
     )
+    session.run("device.insert_heads", number=first)
     bound: list[dict[str, Value]] = [
         {"number": first + place, "fingerprint": new.certificate}
         for place, new in enumerate(fresh)

@@ -30,6 +30,8 @@ from surefoot.store.device_route import Route, candidate_of, first_task, keep_ro
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 from surefoot.store.device_target import Targeting
 
+_PORTION = 5_000
+
 
 class Wave(msgspec.Struct, frozen=True, kw_only=True):
     """What one wave assigns: the first `percent` of the ordering move to `firmware`.
@@ -179,8 +181,12 @@ class DeviceRollouts:
         """Those with something under way one by one, since that ends first; the others at once."""
         rows = session.each("device.pending", environment=self._environment)
         busy = {number for (number,) in rows}
-        for each in chosen:
-            device = ledger.device(self._environment, each.device) if each.number in busy else None
+        under_way = [each for each in chosen if each.number in busy]
+        for start in range(0, len(under_way), _PORTION):
+            part = under_way[start : start + _PORTION]
+            ledger.fetch([(self._environment, each.device, 0) for each in part])
+        for each in under_way:
+            device = ledger.device(self._environment, each.device)
             if device is not None:
                 _take_over(ledger, device)
                 ledger.assign(device, task)

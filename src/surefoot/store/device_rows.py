@@ -230,17 +230,15 @@ def merged_attributes(held: dict[str, str], mode: str, values: Mapping[str, str]
     return {**held, **values}
 
 
-def device_values(device: DeviceRow, change: int) -> dict[str, Value]:
-    """The columns that change of a device."""
+def device_values(device: DeviceRow) -> dict[str, Value]:
+    """The columns that change of a device, beside its newest action."""
     return {
         "number": device.number,
         "attributes": device.attributes,
         "attributes_ms": device.attributes_ms,
         "wants_attributes": int(device.wants_attributes),
-        "action": device.action,
         "installed": device.installed,
         "runs": device.runs,
-        "change": change,
     }
 
 

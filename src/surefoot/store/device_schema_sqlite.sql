@@ -31,7 +31,19 @@ CREATE INDEX IF NOT EXISTS devices_by_version ON devices (environment, runs, dev
 CREATE INDEX IF NOT EXISTS devices_by_hardware ON devices (environment, hardware, device)
     WHERE removed = 0;
 DROP INDEX IF EXISTS devices_by_change;
-CREATE INDEX IF NOT EXISTS devices_in_order ON devices (change, number);
+DROP INDEX IF EXISTS devices_in_order;
+
+-- What a wave changes of a device: rows so small that a hundred thousand anywhere among a million
+-- are few pages. `devices` keeps what it had when it came.
+CREATE TABLE IF NOT EXISTS device_heads (
+    number  INTEGER PRIMARY KEY,
+    action  INTEGER NOT NULL,
+    change  INTEGER NOT NULL
+);
+INSERT INTO device_heads (number, action, change)
+SELECT d.number, d.action, d.change
+FROM (SELECT 1 AS one WHERE NOT EXISTS (SELECT 1 FROM device_heads)) first CROSS JOIN devices d;
+CREATE INDEX IF NOT EXISTS device_heads_in_order ON device_heads (change, number);
 
 CREATE TABLE IF NOT EXISTS device_firmware (
     digest  TEXT PRIMARY KEY,
@@ -57,16 +69,32 @@ CREATE TABLE IF NOT EXISTS device_actions (
     changed_ms   INTEGER NOT NULL,
     deadline_ms  INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS device_actions_by_deployment
-    ON device_actions (environment, deployment, action);
-CREATE INDEX IF NOT EXISTS device_actions_by_state
-    ON device_actions (environment, deployment, state, device);
+DROP INDEX IF EXISTS device_actions_by_deployment;
+DROP INDEX IF EXISTS device_actions_by_state;
+DROP INDEX IF EXISTS device_actions_under_way;
+CREATE INDEX IF NOT EXISTS device_actions_in_state
+    ON device_actions (environment, deployment, state, device, number);
 CREATE INDEX IF NOT EXISTS device_actions_by_device ON device_actions (number, action);
 -- What a device may run although it has not shown it: few rows among all that were assigned.
 CREATE INDEX IF NOT EXISTS device_actions_begun ON device_actions (environment, number)
     WHERE state NOT IN ('assigned', 'verified', 'returned');
 CREATE INDEX IF NOT EXISTS device_actions_due ON device_actions (deadline_ms)
     WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported');
+
+-- How many of a rollout's actions are in each state, kept by whoever changes one.
+CREATE TABLE IF NOT EXISTS device_tallies (
+    environment  TEXT NOT NULL,
+    deployment   INTEGER NOT NULL,
+    wave         TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    count        INTEGER NOT NULL,
+    PRIMARY KEY (environment, deployment, wave, state)
+);
+INSERT INTO device_tallies (environment, deployment, wave, state, count)
+SELECT environment, deployment, wave, state, COUNT(*)
+FROM (SELECT 1 AS one WHERE NOT EXISTS (SELECT 1 FROM device_tallies)) first
+    CROSS JOIN device_actions
+GROUP BY environment, deployment, wave, state;
 
 CREATE TABLE IF NOT EXISTS device_reports (
     report       INTEGER PRIMARY KEY,
@@ -187,8 +215,6 @@ CREATE INDEX IF NOT EXISTS device_holds_waiting
     ON device_holds (environment, deployment, again, due_ms, action) WHERE held <> '';
 CREATE INDEX IF NOT EXISTS device_holds_begun
     ON device_holds (environment, deployment, due_ms) WHERE held = '';
-CREATE INDEX IF NOT EXISTS device_actions_under_way ON device_actions (environment, deployment)
-    WHERE state IN ('offered', 'downloading', 'installing', 'reported');
 
 -- By what a rollout's devices are paced, and how far that is.
 CREATE TABLE IF NOT EXISTS device_paces (

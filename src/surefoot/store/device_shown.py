@@ -35,7 +35,8 @@ def shown_versions(session: Session, environment: str, attributes: Sequence[str]
     counts: dict[tuple[str, str], int] = {}
     names: dict[tuple[str, str], list[str]] = {}
     parts = [name for name in attributes if name]
-    for row in session.each("device.assignable", environment=environment):
+    whole = int(bool(doubts or parts))
+    for row in session.each("device.assignable", environment=environment, whole=whole, version=""):
         device = Candidate(*row)
         if device.standing:
             continue

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 from surefoot.core.device_tags import changed
 from surefoot.store.database import Database, Session, Value
-from surefoot.store.device_known import Candidate
 from surefoot.store.device_target import Targeted, Targeting
 
 
@@ -30,10 +29,10 @@ class DeviceTags:
         found: list[str] = []
         with self._database.read() as session:
             targeted.read_tags(session, environment)
-            for *about, seen_ms in session.each("device.assignable_seen", environment=environment):
-                device = Candidate(*about)
-                if len(found) < most and targeted.has(device, seen_ms):
-                    found.append(device.device)
+            asked: dict[str, Value] = {"environment": environment, "whole": 1, "version": ""}
+            for row in targeted.of(session.each("device.assignable_seen", **asked)):
+                if len(found) < most:
+                    found.append(row[1])
         return found
 
     def change(

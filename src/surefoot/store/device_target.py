@@ -6,6 +6,7 @@ asks for them, and equal ones once. Does not: judge whether a device can take th
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from sys import intern
 
@@ -13,7 +14,7 @@ import msgspec
 
 from surefoot.core.fiql import fields_of, parse
 from surefoot.core.fiql_match import DeviceView, matcher
-from surefoot.store.database import Session
+from surefoot.store.database import Row, Session
 from surefoot.store.device_known import Candidate
 
 _KEPT = 4_096
@@ -37,7 +38,7 @@ class Targeted:
         fields = fields_of(expression) if expression is not None else frozenset()
         self._wants_tags = "tag" in fields
         self._tags: dict[int, str] = {}
-        self._attributes = "attribute" in fields
+        self.wants_attributes = "attribute" in fields
         self.wants_seen = "lastseen" in fields
 
     def read_tags(self, session: Session, environment: str) -> None:
@@ -46,6 +47,12 @@ class Targeted:
             rows = session.each("device.all_tags", environment=environment)
             # Devices share their tags: each text is kept once.
             self._tags = {number: intern(tags) for number, tags in rows}
+
+    def of(self, rows: Iterable[Row], moved: Container[int] = ()) -> Iterable[Row]:
+        """Rows of `assignable`, or `assignable_seen`, that the rollout is for, or has moved."""
+        if self._all:
+            return rows
+        return (r for r in rows if r[0] in moved or self.has(Candidate(*r[:8]), *r[8:]))
 
     def has(self, device: Candidate, seen_ms: int = 0) -> bool:
         """Whether the rollout is for this device."""
@@ -62,7 +69,7 @@ class Targeted:
             client=device.profile,
             seen_ms=seen_ms,
             tags=_split(self._tags.get(device.number, "")) if self._wants_tags else (),
-            attributes=_attributes(device.attributes) if self._attributes else {},
+            attributes=_attributes(device.attributes) if self.wants_attributes else {},
         )
 
 

@@ -17,7 +17,6 @@ from surefoot.core.errors import Refused
 from surefoot.store.database import Database, Row, Session, Value
 from surefoot.store.device_ledger import DeviceLedger
 from surefoot.store.device_new import NewDevice, checked_name, insert_devices
-from surefoot.store.device_rows import take_numbers
 
 OPEN_MAX = 10_000
 _PAGE_MAX = 1_000
@@ -153,7 +152,6 @@ class EnrolmentCodes:
                 environment=environment,
                 device=device,
                 token_hash=knock.token_hash,
-                change=take_numbers(session, "change", 1),
             )
         session.run(
             "enrolment.use_code",

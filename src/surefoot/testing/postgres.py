@@ -35,7 +35,7 @@ class PostgresServer:
         self._binaries = binaries
 
     @classmethod
-    def start(cls, folder: Path, *, fsync: bool = False) -> PostgresServer:
+    def start(cls, folder: Path, *, fsync: bool = False, buffers: str = "16MB") -> PostgresServer:
         """Create a cluster for the folder (made if missing), or take the one kept, and start it.
 
         Raises `RuntimeError` with the tool's own words when it does not start.
@@ -51,7 +51,8 @@ class PostgresServer:
             )
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={server._port} -c unix_socket_directories="
-            f" -c fsync={'on' if fsync else 'off'} -c max_connections=60 -c shared_buffers=16MB"
+            f" -c fsync={'on' if fsync else 'off'} -c max_connections=60"
+            f" -c shared_buffers={buffers}"
         )
         log = str(server._folder / "log")
         server._run("pg_ctl", "-D", str(server._data), "-o", options, "-l", log, "-w", "start")

@@ -14,55 +14,72 @@ VALUES (:number, :environment, :device, :hardware, :token_hash, :enrolled_ms, '{
     0, 1, 0, 0, '', 0, :change)
 ON CONFLICT DO NOTHING
 
+-- name: insert_heads
+INSERT INTO device_heads (number, action, change)
+SELECT number, 0, change FROM devices WHERE number >= :number
+
 -- name: count_from
 SELECT COUNT(*) FROM devices WHERE number >= :number
 
 -- name: device
-SELECT d.number, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
+SELECT d.number, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, c.action,
     d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''),
     COALESCE(t.auto_confirm, '')
-FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+FROM devices d JOIN device_heads c ON c.number = d.number
+    LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.device = :device AND d.removed = 0
 
 -- name: update_device
 UPDATE devices SET attributes = :attributes, attributes_ms = :attributes_ms,
-    wants_attributes = :wants_attributes, action = :action, installed = :installed, runs = :runs,
-    change = :change
+    wants_attributes = :wants_attributes, installed = :installed, runs = :runs
 WHERE number = :number
 
 -- name: set_token
-UPDATE devices SET token_hash = :token_hash, change = :change
+UPDATE devices SET token_hash = :token_hash
 WHERE environment = :environment AND device = :device AND removed = 0
 
+-- name: touch
+UPDATE device_heads SET change = :change
+WHERE number IN (SELECT number FROM devices
+    WHERE environment = :environment AND device = :device AND removed = 0)
+
+-- name: touch_all
+UPDATE device_heads SET change = :change
+WHERE number IN (SELECT number FROM devices WHERE environment = :environment AND removed = 0)
+
 -- name: remove_environment
-UPDATE devices SET removed = 1, change = :change WHERE environment = :environment AND removed = 0
+UPDATE devices SET removed = 1 WHERE environment = :environment AND removed = 0
 
 -- name: changed
-SELECT d.change, d.number, d.environment, d.device, d.token_hash, d.wants_attributes, d.installed,
-    d.removed, d.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
+SELECT c.change, d.number, d.environment, d.device, d.token_hash, d.wants_attributes, d.installed,
+    d.removed, c.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, ''),
     COALESCE(e.consent, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(h.held, ''), COALESCE(a.kind, '')
-FROM devices d LEFT JOIN device_actions a ON a.action = d.action
-    LEFT JOIN device_action_traits e ON e.action = d.action
-    LEFT JOIN device_traits t ON t.number = d.number
-    LEFT JOIN device_holds h ON h.action = d.action
-WHERE (d.change, d.number) > (:change, :number) ORDER BY d.change, d.number LIMIT :limit
+FROM (SELECT number, action, change FROM device_heads
+        WHERE (change, number) > (:change, :number) ORDER BY change, number LIMIT :limit) c
+    JOIN devices d ON d.number = c.number
+    LEFT JOIN device_actions a ON a.action = c.action
+    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_holds h ON h.action = c.action
+ORDER BY c.change, c.number
 
 -- name: newest_change
 SELECT value FROM device_numbers WHERE name = 'change'
 
 -- name: page
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
-    d.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    c.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
     CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
-FROM devices d LEFT JOIN device_actions a ON a.action = d.action
+FROM devices d JOIN device_heads c ON c.number = d.number
+    LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = d.number
-    LEFT JOIN device_action_traits e ON e.action = d.action
+    LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = d.number
     LEFT JOIN device_tags g ON g.number = d.number
 WHERE d.environment = :environment AND d.removed = 0 AND d.device > :after
@@ -70,14 +87,15 @@ ORDER BY d.device LIMIT :limit
 
 -- name: summary
 SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
-    d.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    c.action, COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
     COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
     CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
-FROM devices d LEFT JOIN device_actions a ON a.action = d.action
+FROM devices d JOIN device_heads c ON c.number = d.number
+    LEFT JOIN device_actions a ON a.action = c.action
     LEFT JOIN device_seen s ON s.number = d.number
-    LEFT JOIN device_action_traits e ON e.action = d.action
+    LEFT JOIN device_action_traits e ON e.action = c.action
     LEFT JOIN device_traits t ON t.number = d.number
     LEFT JOIN device_tags g ON g.number = d.number
 WHERE d.environment = :environment AND d.removed = 0 AND d.device = :device
@@ -93,9 +111,15 @@ SELECT runs, COUNT(*) FROM devices WHERE environment = :environment AND removed 
 GROUP BY runs ORDER BY runs
 
 -- name: states
-SELECT wave, state, COUNT(*) FROM device_actions
-WHERE environment = :environment AND deployment = :deployment
-GROUP BY wave, state ORDER BY wave, state
+SELECT wave, state, count FROM device_tallies
+WHERE environment = :environment AND deployment = :deployment AND count <> 0
+ORDER BY wave, state
+
+-- name: tally
+INSERT INTO device_tallies (environment, deployment, wave, state, count)
+VALUES (:environment, :deployment, :wave, :state, :count)
+ON CONFLICT (environment, deployment, wave, state)
+DO UPDATE SET count = device_tallies.count + EXCLUDED.count
 
 -- name: insert_seen
 INSERT INTO device_seen (number, seen_ms) VALUES (:number, :seen_ms)
@@ -168,21 +192,26 @@ VALUES (:report, :environment, :number, :action, :deployment, :wave, :from_state
     :to_state, :ran, :runs, :reason, :time_ms, :body)
 
 -- name: point
-UPDATE devices SET action = :action, change = :change WHERE number = :number
+UPDATE device_heads SET action = :action, change = :change WHERE number = :number
 
 -- name: pending
 SELECT number FROM device_actions
 WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported')
     AND environment || '' = :environment
 
+-- name: count
+SELECT COUNT(*) FROM devices WHERE environment = :environment AND removed = 0
+
 -- name: assignable
-SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.attributes,
+SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware,
+    CASE WHEN :whole = 1 OR d.runs IN (:version, '') THEN d.attributes ELSE '{}' END,
     COALESCE(t.standing, ''), COALESCE(t.profile, '')
 FROM devices d LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0
 
 -- name: assignable_seen
-SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.attributes,
+SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware,
+    CASE WHEN :whole = 1 OR d.runs IN (:version, '') THEN d.attributes ELSE '{}' END,
     COALESCE(t.standing, ''), COALESCE(t.profile, ''), COALESCE(s.seen_ms, 0)
 FROM devices d LEFT JOIN device_traits t ON t.number = d.number
     LEFT JOIN device_seen s ON s.number = d.number

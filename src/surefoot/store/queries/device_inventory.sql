@@ -4,7 +4,7 @@
 
 -- name: by_name
 WITH scanned AS (
-    SELECT number, device, action FROM devices
+    SELECT number, device FROM devices
     WHERE environment = :environment AND removed = 0 AND device > :after
         AND device < :beyond
     ORDER BY device LIMIT :scan
@@ -16,9 +16,10 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
     CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
-    LEFT JOIN device_actions a ON a.action = c.action
+    JOIN device_heads h ON h.number = c.number
+    LEFT JOIN device_actions a ON a.action = h.action
     LEFT JOIN device_seen s ON s.number = c.number
-    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_action_traits e ON e.action = h.action
     LEFT JOIN device_traits t ON t.number = c.number
     LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
@@ -30,7 +31,7 @@ ORDER BY c.device LIMIT :limit
 
 -- name: by_name_reach
 SELECT COUNT(*), MAX(device) FROM (
-    SELECT number, device, action FROM devices
+    SELECT number, device FROM devices
     WHERE environment = :environment AND removed = 0 AND device > :after
         AND device < :beyond
     ORDER BY device LIMIT :scan
@@ -38,7 +39,7 @@ SELECT COUNT(*), MAX(device) FROM (
 
 -- name: by_runs
 WITH scanned AS (
-    SELECT number, device, action FROM devices
+    SELECT number, device FROM devices
     WHERE (environment, runs, device) > (:environment, :runs, :after)
         AND (environment, runs, device) < (:environment, :runs, :beyond) AND removed = 0
     ORDER BY environment, runs, device LIMIT :scan
@@ -50,9 +51,10 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
     CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
-    LEFT JOIN device_actions a ON a.action = c.action
+    JOIN device_heads h ON h.number = c.number
+    LEFT JOIN device_actions a ON a.action = h.action
     LEFT JOIN device_seen s ON s.number = c.number
-    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_action_traits e ON e.action = h.action
     LEFT JOIN device_traits t ON t.number = c.number
     LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
@@ -64,7 +66,7 @@ ORDER BY c.device LIMIT :limit
 
 -- name: by_runs_reach
 SELECT COUNT(*), MAX(device) FROM (
-    SELECT number, device, action FROM devices
+    SELECT number, device FROM devices
     WHERE (environment, runs, device) > (:environment, :runs, :after)
         AND (environment, runs, device) < (:environment, :runs, :beyond) AND removed = 0
     ORDER BY environment, runs, device LIMIT :scan
@@ -72,7 +74,7 @@ SELECT COUNT(*), MAX(device) FROM (
 
 -- name: by_hardware
 WITH scanned AS (
-    SELECT number, device, action FROM devices
+    SELECT number, device FROM devices
     WHERE (environment, hardware, device) > (:environment, :hardware, :after)
         AND (environment, hardware, device) < (:environment, :hardware, :beyond) AND removed = 0
     ORDER BY environment, hardware, device LIMIT :scan
@@ -84,9 +86,10 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
     CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
-    LEFT JOIN device_actions a ON a.action = c.action
+    JOIN device_heads h ON h.number = c.number
+    LEFT JOIN device_actions a ON a.action = h.action
     LEFT JOIN device_seen s ON s.number = c.number
-    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_action_traits e ON e.action = h.action
     LEFT JOIN device_traits t ON t.number = c.number
     LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
@@ -98,7 +101,7 @@ ORDER BY c.device LIMIT :limit
 
 -- name: by_hardware_reach
 SELECT COUNT(*), MAX(device) FROM (
-    SELECT number, device, action FROM devices
+    SELECT number, device FROM devices
     WHERE (environment, hardware, device) > (:environment, :hardware, :after)
         AND (environment, hardware, device) < (:environment, :hardware, :beyond) AND removed = 0
     ORDER BY environment, hardware, device LIMIT :scan
@@ -144,7 +147,7 @@ SELECT COUNT(*), MAX(device) FROM (
 
 -- name: by_standing
 WITH scanned AS (
-    SELECT d.number, d.device, d.action
+    SELECT d.number, d.device
     FROM device_traits t CROSS JOIN devices d
     WHERE d.number = t.number AND t.standing = :standing AND t.standing <> ''
         AND d.environment = :environment
@@ -159,9 +162,10 @@ SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.see
     COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
     CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
 FROM scanned c JOIN devices d ON d.number = c.number
-    LEFT JOIN device_actions a ON a.action = c.action
+    JOIN device_heads h ON h.number = c.number
+    LEFT JOIN device_actions a ON a.action = h.action
     LEFT JOIN device_seen s ON s.number = c.number
-    LEFT JOIN device_action_traits e ON e.action = c.action
+    LEFT JOIN device_action_traits e ON e.action = h.action
     LEFT JOIN device_traits t ON t.number = c.number
     LEFT JOIN device_tags g ON g.number = c.number
 WHERE d.removed = 0
@@ -173,7 +177,7 @@ ORDER BY c.device LIMIT :limit
 
 -- name: by_standing_reach
 SELECT COUNT(*), MAX(device) FROM (
-    SELECT d.number, d.device, d.action
+    SELECT d.number, d.device
     FROM device_traits t CROSS JOIN devices d
     WHERE d.number = t.number AND t.standing = :standing AND t.standing <> ''
         AND d.environment = :environment

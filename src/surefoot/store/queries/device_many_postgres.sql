@@ -8,12 +8,13 @@ FROM json_to_recordset(:rows::json) AS r (number BIGINT, environment TEXT, devic
 ON CONFLICT DO NOTHING
 
 -- name: device
-SELECT r.place, d.number, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
+SELECT r.place, d.number, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, c.action,
     d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''),
     COALESCE(t.auto_confirm, '')
 FROM json_to_recordset(:rows::json) AS r (place BIGINT, environment TEXT, device TEXT)
     JOIN devices d ON d.environment = r.environment AND d.device = r.device AND d.removed = 0
+    JOIN device_heads c ON c.number = d.number
     LEFT JOIN device_traits t ON t.number = d.number
 
 -- name: action
@@ -29,16 +30,15 @@ FROM json_to_recordset(:rows::json) AS r (place BIGINT, action BIGINT, number BI
 
 -- name: update_device
 UPDATE devices AS d SET attributes = r.attributes, attributes_ms = r.attributes_ms,
-    wants_attributes = r.wants_attributes, action = r.action, installed = r.installed,
-    runs = r.runs, change = r.change
+    wants_attributes = r.wants_attributes, installed = r.installed, runs = r.runs
 FROM json_to_recordset(:rows::json) AS r (number BIGINT, attributes TEXT, attributes_ms BIGINT,
-    wants_attributes BIGINT, action BIGINT, installed BIGINT, runs TEXT, change BIGINT)
+    wants_attributes BIGINT, installed BIGINT, runs TEXT)
 WHERE d.number = r.number
 
 -- name: point
-UPDATE devices AS d SET action = r.action, change = r.change
+UPDATE device_heads AS c SET action = r.action, change = r.change
 FROM json_to_recordset(:rows::json) AS r (number BIGINT, action BIGINT, change BIGINT)
-WHERE d.number = r.number
+WHERE c.number = r.number
 
 -- name: insert_seen
 INSERT INTO device_seen (number, seen_ms)
@@ -80,3 +80,11 @@ FROM json_to_recordset(:rows::json) AS r (place BIGINT, environment TEXT, device
 INSERT INTO device_tags (number, tags)
 SELECT number, tags FROM json_to_recordset(:rows::json) AS r (number BIGINT, tags TEXT)
 ON CONFLICT (number) DO UPDATE SET tags = excluded.tags
+
+-- name: tally
+INSERT INTO device_tallies (environment, deployment, wave, state, count)
+SELECT environment, deployment, wave, state, count
+FROM json_to_recordset(:rows::json) AS r (environment TEXT, deployment BIGINT, wave TEXT,
+    state TEXT, count BIGINT)
+ON CONFLICT (environment, deployment, wave, state)
+DO UPDATE SET count = device_tallies.count + EXCLUDED.count

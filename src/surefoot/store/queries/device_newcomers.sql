@@ -15,15 +15,15 @@ WHERE r.status = 'complete' AND (n.change < c.value OR n.number < :last)
 ORDER BY n.environment
 
 -- name: bound
-SELECT change, number FROM devices WHERE (change, number) > (:change, :number)
+SELECT change, number FROM device_heads WHERE (change, number) > (:change, :number)
 ORDER BY change, number LIMIT 1 OFFSET :before
 
 -- name: between
 SELECT d.number, d.device, d.runs, COALESCE(t.auto_confirm, ''), d.hardware, d.attributes,
     COALESCE(t.standing, ''), COALESCE(t.profile, '')
-FROM devices d LEFT JOIN device_traits t ON t.number = d.number
-WHERE (d.change, d.number) > (:change, :number)
-    AND (d.change, d.number) <= (:to_change, :to_number)
+FROM device_heads c CROSS JOIN devices d LEFT JOIN device_traits t ON t.number = d.number
+WHERE (c.change, c.number) > (:change, :number)
+    AND (c.change, c.number) <= (:to_change, :to_number) AND d.number = c.number
     AND d.environment || '' = :environment AND d.removed = 0 AND d.wants_attributes = 0
     AND COALESCE(t.standing, '') = ''
     AND NOT EXISTS (SELECT 1 FROM device_actions a WHERE a.number = d.number

@@ -43,9 +43,11 @@ WHERE action IN (SELECT action FROM device_holds WHERE environment = :environmen
     AND deployment = :deployment AND held = 'paused')
 
 -- name: touch_paused
-UPDATE devices SET change = :change
-WHERE environment = :environment AND removed = 0 AND action IN (SELECT action FROM device_holds
-    WHERE environment = :environment AND deployment = :deployment AND held = 'paused')
+UPDATE device_heads SET change = :change
+WHERE number IN (SELECT a.number FROM device_holds h JOIN device_actions a ON a.action = h.action
+        WHERE h.environment = :environment AND h.deployment = :deployment AND h.held = 'paused')
+    AND action IN (SELECT action FROM device_holds
+        WHERE environment = :environment AND deployment = :deployment AND held = 'paused')
 
 -- name: resume
 UPDATE device_holds SET held = 'turn', due_ms = 0
@@ -108,7 +110,7 @@ DELETE FROM device_holds WHERE action = :action
 UPDATE device_actions SET deadline_ms = :deadline_ms WHERE action = :action
 
 -- name: touch
-UPDATE devices SET change = :change WHERE number = :number
+UPDATE device_heads SET change = :change WHERE number = :number
 
 -- name: attempts
 SELECT COUNT(*) FROM device_actions
