@@ -44,7 +44,6 @@ from surefoot.store.sqlite import SqliteDatabase
 from surefoot.targets.fleet import FleetTarget
 from surefoot.testing.claims import Claims
 from surefoot.testing.waiting import until
-from surefoot.testing.waiting import until
 
 _START_SECONDS = 90
 
@@ -155,32 +154,6 @@ class DeviceHouse:
             self.books.mark_sealed(batch, len(self.sealed))
         counted = [b for b in self.sealed if b.environment == environment and b.deployment]
         return max(counted, key=lambda b: (b.deployment, b.last_report)).waves if counted else {}
-
-
-def _counted(desk: DeviceDesk) -> Callable[[], int]:
-    """Count the desk's looks at the registry that have ended."""
-    ended = itertools.count(1)
-    last, look = [0], desk._look
-
-    async def counted() -> None:
-        await look()
-        last[0] = next(ended)
-
-    desk._look = counted  # type: ignore[method-assign]
-    return lambda: last[0]
-
-
-def _counted_too(entrance: DeviceEntrance) -> Callable[[], int]:
-    """Count the entrance's looks that have ended."""
-    ended = itertools.count(1)
-    last, look = [0], entrance.refresh
-
-    def counted() -> None:
-        look()
-        last[0] = next(ended)
-
-    entrance.refresh = counted  # type: ignore[method-assign]
-    return lambda: last[0]
 
 
 def _counted(desk: DeviceDesk) -> Callable[[], int]:

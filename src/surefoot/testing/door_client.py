@@ -73,12 +73,6 @@ class DoorClient:
 
     def assign_silently(self, *, confirmation: bool = False) -> int:
         """A new action for all devices; its number, whatever the door makes of it."""
-        newest = self.assign_silently(confirmation=confirmation)
-        until(lambda: any(f"/{newest}?" in href for href in self.links().values()))
-        return newest
-
-    def assign_silently(self, *, confirmation: bool = False) -> int:
-        """A new action for all devices; its number, whatever the door makes of it."""
         self.deployment += 1
         self._step_back()
         wave = Wave(
