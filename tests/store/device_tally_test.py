@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from surefoot.core.device import Feedback
+from surefoot.core.device import PENDING, Feedback
 from surefoot.core.target import Token
 from surefoot.store.database import Database
 from surefoot.store.device import Incoming
@@ -78,8 +78,10 @@ def test_the_tallies_are_the_counts(house: DeviceHouse) -> None:
     rollouts.return_devices(given, Token(operation="2/return", fence=4))
     assert "return" in house.registry.states(ENV, 2)
     assert told(house) == counted(house)
+    assert {state for _, _, state, _ in told(house)} & set(PENDING)
     house.registry.remove_environment(ENV)
     assert told(house) == counted(house)
+    assert not {state for _, _, state, _ in told(house)} & set(PENDING)
 
 
 def test_a_database_of_before_is_taken_over(tmp_path: Path) -> None:

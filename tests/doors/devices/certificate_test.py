@@ -17,7 +17,6 @@ import pytest
 from surefoot.compose.door_tls import believe, context_of
 from surefoot.engine import device_entrance
 from surefoot.engine.clock import SystemClock
-from surefoot.engine.clock import SystemClock
 from surefoot.engine.device_entrance import DeviceEntrance
 from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_rollouts import Wave

@@ -15,7 +15,6 @@ from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.door_client import CONTENT, ENV, DoorClient, report
 from surefoot.testing.waiting import until
-from surefoot.testing.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer
 from surefoot.testing.door_client import ENV, DoorClient, report
 from surefoot.testing.waiting import until
-from surefoot.testing.waiting import until
 
 DAY_MS = 86_400_000
 

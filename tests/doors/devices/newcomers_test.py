@@ -12,7 +12,6 @@ from surefoot.store.device_rollouts import DeviceRollouts, Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer
 from surefoot.testing.door_client import ENV, DoorClient
 from surefoot.testing.waiting import until
-from surefoot.testing.waiting import until
 
 
 @pytest.fixture

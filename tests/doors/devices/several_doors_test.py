@@ -24,7 +24,6 @@ from surefoot.store.postgres_watch import APPLICATION
 from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, token_of
 from surefoot.testing.waiting import until
-from surefoot.testing.waiting import until
 from surefoot.trust.keys import private_key
 
 ENV = "production"

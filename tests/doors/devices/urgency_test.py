@@ -16,7 +16,6 @@ from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, DoorServer
 from surefoot.testing.door_client import ENV, DoorClient, report
 from surefoot.testing.waiting import until
-from surefoot.testing.waiting import until
 
 RELEASE = "sha256:" + "1" * 64
 

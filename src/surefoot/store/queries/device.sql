@@ -218,11 +218,12 @@ FROM devices d LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0
 
 -- name: candidates
-SELECT d.number, d.device, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, d.action,
+SELECT d.number, d.device, d.hardware, d.attributes, d.attributes_ms, d.wants_attributes, c.action,
     d.installed, d.runs, COALESCE(t.standing, ''), COALESCE(t.profile, ''),
     COALESCE(t.profile_by, ''),
     COALESCE(t.auto_confirm, '')
-FROM devices d LEFT JOIN device_traits t ON t.number = d.number
+FROM devices d JOIN device_heads c ON c.number = d.number
+    LEFT JOIN device_traits t ON t.number = d.number
 WHERE d.environment = :environment AND d.removed = 0
 
 -- name: given
