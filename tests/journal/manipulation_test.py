@@ -47,6 +47,7 @@ from surefoot.trust.root import BadRoot, follow_all, read_root
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "tools" / "surefoot_verify.py"
+FILE_1 = FILE.with_name("surefoot_verify_1.py")
 REPLAY_FILE = FILE.with_name("surefoot_replay.py")
 PAGE = ROOT / "docs" / "explanation" / "manipulations.md"
 
@@ -69,6 +70,7 @@ def loaded(name: str) -> ModuleType:
 
 
 SINGLE = loaded("surefoot_verify")
+FORMAT_1 = loaded("surefoot_verify_1")
 REPLAY = loaded("surefoot_replay")
 
 
@@ -82,6 +84,11 @@ def run_file(*words: str, file: Path = FILE) -> subprocess.CompletedProcess[str]
         cwd="/",
         check=False,
     )
+
+
+def file_of(content: bytes) -> Path:
+    """Which program reads a bundle."""
+    return FILE_1 if b'"format":"surefoot-proof/1"' in content else FILE
 
 
 def by_package(content: bytes, roots: Sequence[bytes] = ()) -> dict[str, Any] | None:
@@ -98,7 +105,8 @@ def by_file(content: bytes, roots: Sequence[bytes] = ()) -> dict[str, Any] | Non
         for number, root in enumerate(roots):
             newer = SINGLE.Root(root)
             trust = trust.follow(newer) if number else newer
-        shown: dict[str, Any] = SINGLE.verify_bundle(content, trust, NOW_MS // 1000)
+        look = SINGLE.verify_bundle if file_of(content) == FILE else FORMAT_1.verify_whole
+        shown: dict[str, Any] = look(content, trust, NOW_MS // 1000)
     except SINGLE.FAULTS:
         return None
     for backing in shown["backing"]:
@@ -144,7 +152,7 @@ def record(proved: Proved) -> dict[str, Any]:
 
 def test_honest_bundles_are_shown_by_both(scene: Scene) -> None:
     for name, content in scene.bundles.items():
-        if name == "stranger":
+        if name.endswith("stranger"):
             continue
         found = by_package(content)
         assert found is not None, name
@@ -152,7 +160,9 @@ def test_honest_bundles_are_shown_by_both(scene: Scene) -> None:
 
 
 def test_what_the_honest_bundles_show(scene: Scene) -> None:
-    shown = {name: by_package(c) for name, c in scene.bundles.items() if name != "stranger"}
+    shown = {n: by_package(c) for n, c in scene.bundles.items() if not n.endswith("stranger")}
+    for name, found in shown.items():
+        assert shown.get(f"short {name}", found) == found
     assert json.loads(shown["moved"]["content"])["release"] == RELEASES[0]
     assert shown["moved"]["changes"] == 4
     assert json.loads(shown["newest"]["content"])["release"] == RELEASES[2]
@@ -177,9 +187,12 @@ def test_every_manipulation_is_rejected_by_both(case: Case, scene: Scene) -> Non
 HONEST = [sealed(FIRST)]
 
 
+@pytest.mark.parametrize("form", ["", "short "])
 @pytest.mark.parametrize("name", ["witnessed", "witnessed newest", "witnessed never", "evidence"])
-def test_both_say_the_same_of_who_stands_behind_an_honest_bundle(name: str, scene: Scene) -> None:
-    content = scene.bundles[name]
+def test_both_say_the_same_of_who_stands_behind_an_honest_bundle(
+    name: str, form: str, scene: Scene
+) -> None:
+    content = scene.bundles[form + name]
     for roots in (HONEST, [*HONEST, sealed(SECOND, ANN, BOB, CID)]):
         found = by_package(content, roots)
         assert found is not None and found == by_file(content, roots)
@@ -200,7 +213,7 @@ def test_what_stands_behind_the_honest_bundles(scene: Scene) -> None:
 
 
 def test_the_single_file_as_a_process_rejects_them_too(scene: Scene, tmp_path: Path) -> None:
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[Path, tuple[str, ...]], list[str]] = {}
     for number, case in enumerate(CASES):
         pinned = ["--log-key", VKEY]
         for place, root in enumerate(case.roots(scene) if case.roots else ()):
@@ -209,9 +222,9 @@ def test_the_single_file_as_a_process_rejects_them_too(scene: Scene, tmp_path: P
             pinned = [*(pinned if place else []), "--root", str(file)]
         bundle = tmp_path / f"{number}.json"
         bundle.write_bytes(case.made(scene))
-        groups.setdefault(tuple(pinned), []).append(str(bundle))
-    for words, names in groups.items():
-        done = run_file(*names, *words, "--json")
+        groups.setdefault((file_of(bundle.read_bytes()), tuple(pinned)), []).append(str(bundle))
+    for (file, words), names in groups.items():
+        done = run_file(*names, *words, "--json", file=file)
         assert done.returncode == 5, done.stderr
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(answers) == len(names)
@@ -222,7 +235,7 @@ def test_the_process_shows_honest_bundles_and_says_whose_key_it_was(
     scene: Scene, tmp_path: Path
 ) -> None:
     file = tmp_path / "bundle.json"
-    file.write_bytes(scene.bundles["quiet"])
+    file.write_bytes(scene.bundles["short quiet"])
     done = run_file(str(file), "--log-key", VKEY)
     assert (done.returncode, done.stderr) == (0, "")
     assert "the state of env/production at 2026-11-17T09:45:00.000Z was sha256:" in done.stdout
@@ -230,11 +243,11 @@ def test_the_process_shows_honest_bundles_and_says_whose_key_it_was(
     unpinned = run_file(str(file))
     assert unpinned.returncode == 3
     assert "NOT PINNED" in unpinned.stdout
-    file.write_bytes(scene.bundles["stranger"])
+    file.write_bytes(scene.bundles["short stranger"])
     assert run_file(str(file), "--log-key", VKEY).returncode == 5
     root = tmp_path / "root.json"
     root.write_bytes(HONEST[0])
-    file.write_bytes(scene.bundles["witnessed"])
+    file.write_bytes(scene.bundles["short witnessed"])
     witnessed = run_file(str(file), "--root", str(root))
     assert (witnessed.returncode, witnessed.stderr) == (0, "")
     assert "between witnesses: 2026-11-17T09:50:10.000Z" in witnessed.stdout
@@ -389,7 +402,7 @@ def test_both_hold_a_witness_to_the_edges_of_its_time(
     scene: RootScene, from_ms: int, until_ms: int, now_ms: int, shown: bool
 ) -> None:
     """The second witness signed the later tree at 10:00:40, and is needed for the quorum there."""
-    bundle = json.loads(scene.bundles["moved"])
+    bundle = json.loads(scene.bundles["short moved"])
     early = [lines(bundle["before"]["checkpoint"], "09:50:10", [W1, W3])]
     late = [
         lines(bundle["after"]["checkpoint"], "10:00:20", [W1]),
@@ -423,7 +436,7 @@ def test_the_pins_of_the_files_are_read_alike(scene: RootScene, tmp_path: Path) 
     empty.write_text("\n")
     root, bundle = tmp_path / "root.json", tmp_path / "bundle.json"
     root.write_bytes(sealed(FIRST))
-    bundle.write_bytes(scene.bundles["witnessed"])
+    bundle.write_bytes(scene.bundles["short witnessed"])
     for words, status in (
         (["--log-key", str(key)], 0),
         (["--log-key", VKEY], 0),

@@ -21,8 +21,7 @@ from surefoot.journal.log import Log
 from surefoot.store.database import Database, Session
 from surefoot.trust import canonical, heads, tlog_proof
 from surefoot.trust.backing import Trust
-from surefoot.trust.bundle import CHAIN_MAX, EXHIBITS_MAX, FORMAT, NotProved, joined
-from surefoot.trust.chain import Chain
+from surefoot.trust.bundle import EXHIBITS_MAX
 from surefoot.trust.entry import (
     Entry,
     NotAnEntry,
@@ -32,16 +31,19 @@ from surefoot.trust.entry import (
     read_stored,
     text_of_time,
 )
-from surefoot.trust.merkle import leaf_hash
+from surefoot.trust.form import CHAIN_MAX, NotProved, joined
+from surefoot.trust.merkle import Tree, leaf_hash
 from surefoot.trust.note import signers_of, verifiers
 from surefoot.trust.proof import verify
 from surefoot.trust.quorum import TrustPolicy
 from surefoot.trust.root import unsigned_root
+from surefoot.trust.short_bundle import FORMAT
 
 _MAPS_KEPT = 8
 _NO_WITNESS = TrustPolicy()
 
-Beside = Callable[[Plain], Sequence[tuple[Entry, Sequence[str]]]]
+Exhibits = Sequence[tuple[Entry, Sequence[str]]]
+Beside = Callable[[Plain], Exhibits]
 """From a state, the entries that led to it, each with the texts to show beside it."""
 
 
@@ -88,16 +90,13 @@ class Prover:
             assert before is not None
             at_ms = before.seal.time_ms
         entries = self._chain(stream, before, after)
-        bundle = self._common(stream, before, after, entries)
-        bundle["at"] = text_of_time(at_ms)
         then = [entry for entry in entries if entry.time_ms <= at_ms]
-        if then and beside is not None:
-            last = after or before
-            assert last is not None
-            shown = beside(self._log.state(then[-1]))
-            bundle["evidence"] = self._log.prove(lambda chain: _exhibits(chain, last, shown))
-        if then:
-            bundle["state"] = canonical.encode(self._log.state(then[-1])).decode()
+        state = self._log.state(then[-1]) if then else None
+        shown = beside(state) if state is not None and beside is not None else None
+        bundle = self._common(stream, before, after, entries, shown)
+        bundle["at"] = text_of_time(at_ms)
+        if state is not None:
+            bundle["state"] = canonical.encode(state).decode()
         return self._checked(bundle)
 
     def never(self, stream: str, from_ms: int, until_ms: int, release: str) -> bytes:
@@ -225,20 +224,34 @@ class Prover:
         return self._log.stream_entries(stream, start, count)
 
     def _common(
-        self, stream: str, before: _Edge | None, after: _Edge | None, entries: list[Entry]
+        self,
+        stream: str,
+        before: _Edge | None,
+        after: _Edge | None,
+        entries: list[Entry],
+        shown: Exhibits | None = None,
     ) -> Plain:
-        def parts(chain: Chain) -> Plain:
-            found: Plain = {"chain": _links(chain, stream, before, after, entries)}
-            if before is not None:
-                found["before"] = _side(chain, stream, before)
-            if after is not None:
-                found["after"] = _side(chain, stream, after)
-            if before is not None and after is not None:
-                found["consistency"] = joined(chain.tree.consistency(before.size, after.size))
-            return found
-
-        about: Plain = {"format": FORMAT, "tool": self._tool, "stream": stream}
-        return {**about, "keys": {"log": self._key(before, after)}, **self._log.prove(parts)}
+        bundle: Plain = {"format": FORMAT, "tool": self._tool, "stream": stream}
+        bundle["keys"] = {"log": self._key(before, after)}
+        bundle["chain"] = [{"i": entry.index, "raw": entry.raw.decode()} for entry in entries]
+        edges = [edge for edge in (before, after) if edge is not None]
+        leaves = {edge.seal.index for edge in edges}
+        # The first needs no place in the tree when the head before is its own hash.
+        bound = before is not None and stream in before.map.heads
+        leaves |= {entry.index for entry in entries[bound:]}
+        if shown is not None:
+            kept = [each for each in shown[:EXHIBITS_MAX] if each[0].index < edges[-1].size]
+            leaves |= {entry.index for entry, _ in kept}
+            bundle["evidence"] = [
+                {"i": entry.index, "raw": entry.raw.decode(), "texts": list(texts)}
+                for entry, texts in kept
+            ]
+        if before is not None:
+            bundle["before"] = _side(stream, before, None)
+        if after is not None:
+            bundle["after"] = _side(stream, after, before)
+        bundle["tree"] = joined(self._log.prove(lambda chain: _between(chain.tree, leaves)))
+        return bundle
 
     def _key(self, *edges: _Edge | None) -> str:
         """The newest key that signed all checkpoints shown; where a key changed between them, the
@@ -264,38 +277,48 @@ class Prover:
         return content
 
 
-def _exhibits(
-    chain: Chain, last: _Edge, shown: Sequence[tuple[Entry, Sequence[str]]]
-) -> list[canonical.JSON]:
-    """Those entries that the last tree has, each with its proof and the texts that it names."""
-    return [
-        {
-            "i": entry.index,
-            "raw": entry.raw.decode(),
-            "proof": joined(chain.tree.inclusion(entry.index, last.size)),
-            "texts": list(texts),
-        }
-        for entry, texts in shown[:EXHIBITS_MAX]
-        if entry.index < last.size
-    ]
+def _between(tree: Tree, leaves: set[int]) -> list[bytes]:
+    """The largest subtrees between these leaves, from the left."""
+    found, place = list[bytes](), 0
+    for index in sorted(leaves):
+        found += tree.between(place, index)
+        place = index + 1
+    return found
 
 
-def _side(chain: Chain, stream: str, edge: _Edge) -> Plain:
+def _side(stream: str, edge: _Edge, earlier: _Edge | None) -> Plain:
+    seal = edge.seal
     side: Plain = {
         "checkpoint": edge.note,
-        "seal": edge.seal.raw.decode(),
-        "seal_proof": joined(chain.tree.inclusion(edge.seal.index, edge.size)),
+        "seal": {
+            "clamped_ms": seal.clamped_ms,
+            "streams": seal.streams,
+            "time": text_of_time(seal.time_ms),
+        },
     }
     answer = edge.map.answer(stream)
     if answer.present is not None:
-        head = edge.map.heads[stream]
-        side["head"] = {"i": head.i, "leaf": head.leaf, "n": head.n, "state": head.state}
-        place = answer.present
-        side["map"] = {"index": place.index, "proof": joined(list(place.proof))}
+        path = _path(answer, earlier.map.answer(stream) if earlier is not None else None)
+        side["map"] = {"index": answer.present.index, "proof": joined(path)}
     else:
         neighbours = {"below": answer.below, "above": answer.above}
         side["map"] = {name: _neighbour(p) for name, p in neighbours.items() if p is not None}
     return side
+
+
+def _path(answer: heads.Answer, earlier: heads.Answer | None) -> tuple[bytes, ...]:
+    """The head's path in the map, without what it has in common with the earlier one's."""
+    place, first = answer.present, earlier.present if earlier is not None else None
+    assert place is not None
+    if (
+        first is None
+        or earlier is None
+        or (first.index, earlier.streams) != (place.index, answer.streams)
+    ):
+        return place.proof
+    pairs = enumerate(zip(first.proof, place.proof, strict=True))
+    common = next((at for at, (one, other) in pairs if one != other), len(place.proof))
+    return place.proof[common:]
 
 
 def _neighbour(place: heads.Place) -> Plain:
@@ -304,20 +327,6 @@ def _neighbour(place: heads.Place) -> Plain:
         "leaf": joined([place.leaf]),
         "proof": joined(list(place.proof)),
     }
-
-
-def _links(
-    chain: Chain, stream: str, before: _Edge | None, after: _Edge | None, entries: list[Entry]
-) -> list[canonical.JSON]:
-    """The first needs no proof when the head before is its own hash."""
-    bound = before is not None and stream in before.map.heads
-    links: list[canonical.JSON] = []
-    for place, entry in enumerate(entries):
-        link: Plain = {"i": entry.index, "raw": entry.raw.decode()}
-        if after is not None and (place or not bound):
-            link["proof"] = joined(chain.tree.inclusion(entry.index, after.size))
-        links.append(link)
-    return links
 
 
 def _head_below(session: Session, stream: str, seal: Seal) -> heads.Head | None:

@@ -15,8 +15,8 @@ from surefoot.journal.log import Log
 from surefoot.journal.proof import Prover
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import KEY
-from surefoot.trust import canonical, envelope, keys
-from surefoot.trust.bundle import joined
+from surefoot.trust import canonical, envelope, keys, short_bundle
+from surefoot.trust.form import joined
 from surefoot.trust.digest import Digest, digest_of
 from surefoot.trust.entry import Actor, Draft, Entry, Plain, time_of_text
 from surefoot.trust.evidence import APPROVAL_TYPE
@@ -159,8 +159,16 @@ class Written:
         return [e.raw.decode() for e in self.log.stream_entries(stream, 0, 1000)]
 
 
+def whole(content: bytes) -> bytes:
+    """A bundle of format 2 in format 1."""
+    bundle = canonical.parse(content)
+    assert isinstance(bundle, dict)
+    return canonical.encode(short_bundle.expanded(bundle))
+
+
 class Scene:
-    """The three journals in a folder, and the honest bundles by name."""
+    """The three journals in a folder, and the honest bundles by name, in format 1; those of format
+    2 are called short."""
 
     def __init__(self, folder: Path) -> None:
         self.true = Written(folder / "true", KEY, (*_PREFIX, *_TAIL))
@@ -169,7 +177,7 @@ class Scene:
         production = "env/production"
         prove, never = self.true.prover.state, self.true.prover.never
         window = (moment("09:05:00"), moment("10:20:00"))
-        self.bundles = {
+        short = {
             "moved": prove(production, moment("10:00:00")),
             "moved since": prove(production, moment("10:05:00")),
             "quiet": prove(production, moment("09:45:00")),
@@ -183,6 +191,8 @@ class Scene:
             "fork later": self.forked.prover.state(production, moment("10:22:00")),
             "stranger": self.other.prover.state(production, moment("10:00:00")),
         }
+        self.bundles = {f"short {name}": content for name, content in short.items()}
+        self.bundles |= {name: whole(content) for name, content in short.items()}
 
     def close(self) -> None:
         """Give the databases up."""

@@ -17,6 +17,7 @@ from surefoot.testing.journal import KEY
 from surefoot.testing.proof_scene import ANN, BOB, CID, Scene, approval, moment
 from surefoot.trust import canonical, envelope
 from surefoot.trust.cosignature import ED25519, ML_DSA_44, CosignerSigner, with_lines
+from surefoot.trust.entry import Entry, Plain
 from surefoot.trust.note import Checkpoint, SignerKey, parse_checkpoint, split_note
 from surefoot.trust.root import PAYLOAD_TYPE, CosignerEntry, LogKey, Root, payload_of
 
@@ -123,11 +124,25 @@ class RootScene(Scene):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        moved, newest, never = (json.loads(self.bundles[n]) for n in ("moved", "newest", "never"))
-        made = {
-            "witnessed": cosigned(moved),
-            "witnessed newest": cosigned(newest, before="10:30:20", signers=(W1, W3)),
-            "witnessed never": cosigned(never, "09:00:10", "10:30:10"),
-            "evidence": approved(self, cosigned(json.loads(self.bundles["moved"]))),
-        }
-        self.bundles |= {name: canonical.encode(bundle) for name, bundle in made.items()}
+        for form in ("", "short "):
+            moved, newest, never = (
+                json.loads(self.bundles[form + name]) for name in ("moved", "newest", "never")
+            )
+            made = {
+                "witnessed": cosigned(moved),
+                "witnessed newest": cosigned(newest, before="10:30:20", signers=(W1, W3)),
+                "witnessed never": cosigned(never, "09:00:10", "10:30:10"),
+            }
+            self.bundles |= {form + name: canonical.encode(b) for name, b in made.items()}
+        shown = json.loads(
+            self.true.prover.state("env/production", moment("10:00:00"), self._beside)
+        )
+        self.bundles["short evidence"] = canonical.encode(cosigned(shown))
+        whole = approved(self, cosigned(json.loads(self.bundles["moved"])))
+        self.bundles["evidence"] = canonical.encode(whole)
+
+    def _beside(self, state: Plain) -> list[tuple[Entry, list[str]]]:
+        """The approval of the first deployment, and the entry that enrolled its signer."""
+        entry = self.true.log.stream_entries
+        given = (entry("deployment/1", 1, 1)[0], [approval(1).decode()])
+        return [(entry("people", 0, 1)[0], []), given]

@@ -8,7 +8,7 @@ False for any input. Does not: store anything. Source: RFC 6962 section 2.1, RFC
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 HASH_BYTES = 32
@@ -36,7 +36,83 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return Tree(leaves).root()
 
 
-class Tree:
+def cover(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The largest whole subtrees that lie between two places, from the left: where each begins and
+    ends."""
+    while start < end:
+        width = 1 << ((end - start).bit_length() - 1)
+        stop = start + (min(width, start & -start) if start else width)
+        yield start, stop
+        start = stop
+
+
+class _Ranges:
+    """Inclusion and consistency proofs, for whatever knows the hash over a range of leaves."""
+
+    def _range(self, start: int, end: int) -> bytes:
+        """The hash over the leaves from start up to end, a range that such a tree splits into."""
+        raise NotImplementedError
+
+    def _path(self, index: int, start: int, end: int) -> list[bytes]:
+        if end - start == 1:
+            return []
+        split = start + _split(end - start)
+        if index < split:
+            return [*self._path(index, start, split), self._range(split, end)]
+        return [*self._path(index, split, end), self._range(start, split)]
+
+    def _subproof(self, old: int, start: int, end: int, *, whole: bool) -> list[bytes]:
+        if old == end:
+            return [] if whole else [self._range(start, end)]
+        split = start + _split(end - start)
+        if old <= split:
+            rest = self._subproof(old, start, split, whole=whole)
+            return [*rest, self._range(split, end)]
+        rest = self._subproof(old, split, end, whole=False)
+        return [*rest, self._range(start, split)]
+
+
+class Partial(_Ranges):
+    """A tree of which only some ranges are known: put leaves, and subtrees that lie between them.
+
+    Where a range is asked for that does not follow from those put, `IndexError` is raised.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], bytes] = {}
+
+    def put(self, start: int, end: int, node: bytes) -> None:
+        """The hash over the leaves from start up to end."""
+        self._known[start, end] = node
+
+    def root(self, size: int) -> bytes:
+        """Root of the first `size` leaves."""
+        return self._range(0, size) if size else EMPTY_ROOT
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Proof that the leaf at `index` is in the tree of `size`."""
+        if not 0 <= index < size:
+            raise IndexError(index)
+        return self._path(index, 0, size)
+
+    def consistency(self, old: int, size: int) -> list[bytes]:
+        """Proof that the tree of `size` begins with the tree of `old`."""
+        if not 0 < old <= size:
+            raise IndexError(old)
+        return self._subproof(old, 0, size, whole=True)
+
+    def _range(self, start: int, end: int) -> bytes:
+        found = self._known.get((start, end))
+        if found is None:
+            if end - start < 2:
+                raise IndexError(start)
+            split = start + _split(end - start)
+            found = node_hash(self._range(start, split), self._range(split, end))
+            self._known[start, end] = found
+        return found
+
+
+class Tree(_Ranges):
     """A tree that only grows; it keeps the hash of every complete subtree in memory.
 
     `levels[k]` is the nodes of level k one after the other, 32 bytes each; node i covers the leaves
@@ -96,6 +172,10 @@ class Tree:
             raise IndexError(old)
         return self._subproof(old, 0, size, whole=True)
 
+    def between(self, start: int, end: int) -> list[bytes]:
+        """The largest whole subtrees between two places. Raises `IndexError`."""
+        return [self._range(*place) for place in cover(start, self._bounded(end))]
+
     def _bounded(self, size: int | None) -> int:
         if size is None:
             return self.size
@@ -117,35 +197,22 @@ class Tree:
         split = start + (1 << level)
         return node_hash(self._range(start, split), self._range(split, end))
 
-    def _path(self, index: int, start: int, end: int) -> list[bytes]:
-        if end - start == 1:
-            return []
-        split = start + _split(end - start)
-        if index < split:
-            return [*self._path(index, start, split), self._range(split, end)]
-        return [*self._path(index, split, end), self._range(start, split)]
-
-    def _subproof(self, old: int, start: int, end: int, *, whole: bool) -> list[bytes]:
-        if old == end:
-            return [] if whole else [self._range(start, end)]
-        split = start + _split(end - start)
-        if old <= split:
-            rest = self._subproof(old, start, split, whole=whole)
-            return [*rest, self._range(split, end)]
-        rest = self._subproof(old, split, end, whole=False)
-        return [*rest, self._range(start, split)]
-
 
 def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> bool:
     """True when the proof shows the leaf hash at `index` of the tree (RFC 9162, 2.1.3.2)."""
+    return root_by(leaf, index, size, proof) == root
+
+
+def root_by(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
+    """The root that an inclusion proof comes to; None when it is none for that place."""
     if not 0 <= index < size or not _hashes(proof) or len(leaf) != HASH_BYTES:
-        return False
+        return None
     first, last, found = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
-            return False
+            return None
         if first & 1 or first == last:
             found = node_hash(sibling, found)
             while first and not first & 1:
@@ -153,7 +220,7 @@ def verify_inclusion(
         else:
             found = node_hash(found, sibling)
         first, last = first >> 1, last >> 1
-    return last == 0 and found == root
+    return found if last == 0 else None
 
 
 def verify_consistency(
