@@ -13,6 +13,7 @@ from pathlib import Path
 from surefoot.testing.manipulations import Case
 from surefoot.testing.manipulations_more import CASES as _MORE
 from surefoot.testing.manipulations_root import CASES
+from surefoot.testing.manipulations_short import CASES as _SHORT
 from surefoot.testing.naive_chain import chained, holds
 from surefoot.testing.proof_scene import VKEY, Scene
 from surefoot.testing.root_scene import NOW_MS, RootScene
@@ -74,7 +75,7 @@ def found_by_chain(case: Case, scene: Scene) -> str:
 
 def page(scene: Scene) -> str:
     """The whole page."""
-    assert CASES is _MORE
+    assert CASES is _MORE is _SHORT
     rows = [
         f"| {number} | {case.title} | `{found_by_proof(case, scene)}` "
         f"| {found_by_chain(case, scene)} |"

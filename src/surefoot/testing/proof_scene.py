@@ -16,10 +16,10 @@ from surefoot.journal.proof import Prover
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.testing.journal import KEY
 from surefoot.trust import canonical, envelope, keys, short_bundle
-from surefoot.trust.form import joined
 from surefoot.trust.digest import Digest, digest_of
 from surefoot.trust.entry import Actor, Draft, Entry, Plain, time_of_text
 from surefoot.trust.evidence import APPROVAL_TYPE
+from surefoot.trust.form import joined
 from surefoot.trust.note import SignerKey
 
 VKEY = KEY.verifier.text()
