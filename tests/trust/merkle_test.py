@@ -93,3 +93,34 @@ def test_bounds() -> None:
     with pytest.raises(IndexError):
         TREE.root(SIZE_MAX + 1)
     assert merkle.verify_consistency(0, merkle.EMPTY_ROOT, 7, TREE.root(7), [])
+
+
+@given(st.data())
+def test_leaves_and_the_subtrees_between_them_are_the_tree(data: st.DataObject) -> None:
+    last = data.draw(st.integers(0, SIZE_MAX - 1))
+    shown = {last, *data.draw(st.lists(st.integers(0, last), max_size=6))}
+    partial, place = merkle.Partial(), 0
+    for index in sorted(shown):
+        hashes = TREE.between(place, index)
+        for span, node in zip(merkle.cover(place, index), hashes, strict=True):
+            partial.put(*span, node)
+        partial.put(index, index + 1, TREE.leaf(index))
+        place = index + 1
+        assert partial.root(place) == TREE.root(place)
+    for index in shown:
+        assert partial.inclusion(index, place) == TREE.inclusion(index, place)
+        assert partial.consistency(index + 1, place) == TREE.consistency(index + 1, place)
+
+
+def test_a_partial_tree_does_not_know_what_was_not_put() -> None:
+    partial = merkle.Partial()
+    partial.put(0, 2, merkle.EMPTY_ROOT)
+    for size in (1, 3):
+        with pytest.raises(IndexError):
+            partial.root(size)
+    for index, size in ((-1, 2), (2, 2)):
+        with pytest.raises(IndexError):
+            partial.inclusion(index, size)
+    for old, size in ((0, 2), (3, 2)):
+        with pytest.raises(IndexError):
+            partial.consistency(old, size)
