@@ -13,7 +13,7 @@ from pathlib import Path
 from surefoot.testing.manipulations import Case
 from surefoot.testing.manipulations_more import CASES as _MORE
 from surefoot.testing.manipulations_root import CASES
-from surefoot.testing.manipulations_short import CASES as _SHORT
+from surefoot.testing.manipulations_short_more import CASES as _SHORT
 from surefoot.testing.naive_chain import chained, holds
 from surefoot.testing.proof_scene import VKEY, Scene
 from surefoot.testing.root_scene import NOW_MS, RootScene
@@ -27,9 +27,11 @@ Somebody has the database, a [proof bundle](../formats/proof.md) and other hones
 the log's key; in the cases of a fork or a restored backup the log itself signed two histories, and
 in those of a stolen key somebody else did. In the cases with a root or with witnesses, the verifier
 has pinned a [root.json](../formats/root.md) that asks for two of three witnesses; in the others it
-has the log's key alone. Each row is one thing done. It is carried out in
+has the log's key alone. Each row is one thing done, to a bundle in the first format, which says
+everything at its place, or in the one written now, the short form. It is carried out in
 `tests/journal/manipulation_test.py`; the package and the single file `tools/surefoot_verify.py`
-both reject every one of them. This page is made from those cases.
+(for the first format `surefoot_verify_1.py`) both reject every one of them. This page is made from
+those cases.
 
 The last column is the same act on a naive hash chain, the audit table in which each row holds the
 hash of the row before. Links need no key: where it helps the adversary, they are computed again.

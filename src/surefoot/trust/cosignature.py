@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -56,6 +57,8 @@ class CosignerKey:
         content = name.encode() + b"\n" + bytes([kind]) + public
         self.id = hashlib.sha256(content).digest()[:4]
         self._key = _public(kind, public)
+        encoded = base64.b64encode(bytes([kind]) + public).decode()
+        self._text = f"{name}+{self.id.hex()}+{encoded}"
 
     def __repr__(self) -> str:
         return f"CosignerKey({self.name!r}, {self.id.hex()})"
@@ -67,8 +70,9 @@ class CosignerKey:
         return hash(self.text())
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, text: str) -> CosignerKey:
-        """Read the one-line form. Raises `NotANote`."""
+        """Read the one-line form; those read last are kept. Raises `NotANote`."""
         parts = text.strip("\n").split("+", 2) if len(text) <= VKEY_LENGTH_MAX else []
         if len(parts) != 3:
             raise NotANote("key is not of the form name+hash+base64")
@@ -82,8 +86,7 @@ class CosignerKey:
 
     def text(self) -> str:
         """The one-line form."""
-        content = base64.b64encode(bytes([self.kind]) + self.public).decode()
-        return f"{self.name}+{self.id.hex()}+{content}"
+        return self._text
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True when the signature, without its time, is by this key over `message(...)`."""

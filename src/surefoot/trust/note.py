@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -25,6 +26,7 @@ SIGNATURES_MAX = 100
 KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
 LINE_START = "— "
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
@@ -48,10 +50,13 @@ class VerifierKey:
         self.public = public
         self.id = key_id(name, public)
         self._key = Ed25519PublicKey.from_public_bytes(public)
+        content = base64.b64encode(bytes([ED25519]) + public).decode()
+        self._text = f"{name}+{self.id.hex()}+{content}"
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, text: str) -> VerifierKey:
-        """Read the one-line form. Raises `NotANote`."""
+        """Read the one-line form; those read last are kept. Raises `NotANote`."""
         parts = text.strip("\n").split("+", 2)
         if len(parts) != 3:
             raise NotANote("key is not of the form name+hash+base64")
@@ -65,8 +70,7 @@ class VerifierKey:
 
     def text(self) -> str:
         """The one-line form."""
-        content = base64.b64encode(bytes([ED25519]) + self.public).decode()
-        return f"{self.name}+{self.id.hex()}+{content}"
+        return self._text
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True when the signature is by this key."""
@@ -211,7 +215,7 @@ def _verified(line: str, message: bytes, keys: tuple[VerifierKey, ...]) -> Verif
 
 
 def _check_text(text: str) -> None:
-    if not text.endswith("\n") or any(c < " " and c != "\n" for c in text):
+    if not text.endswith("\n") or _CONTROL.search(text):
         raise NotANote("text does not end in a newline, or holds a control character")
     try:
         text.encode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 
 import msgspec
 
@@ -92,8 +93,12 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self._counts(member, keys) for member in group.members) >= group.least
 
 
+@lru_cache(maxsize=16)
 def parse_policy(text: str) -> TrustPolicy:
-    """Read a policy; every line ends in a newline. Raises `NotAPolicy` with the line's number."""
+    """Read a policy; every line ends in a newline. Raises `NotAPolicy` with the line's number.
+
+    Those read last are kept: a root's is asked for with every checkpoint.
+    """
     if len(text) > POLICY_LENGTH_MAX:
         raise NotAPolicy(f"policy is longer than {POLICY_LENGTH_MAX} characters")
     if _FORBIDDEN.search(text):
