@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hardening_test import GOOD
 from house import LAMP, AppHouse
 
 from surefoot.core.errors import Refused
 from surefoot.core.gate import Evidence
+from surefoot.product import parse_definition
 
 House = Callable[[str], AppHouse]
+ENGINE = "{main: {engine: sqlite}}}\n"
 WATCHED = LAMP.replace(
     "  dev:\n    targets:", "  dev:\n    watch: {drift: 15}\n    targets:"
 ).replace("  approver: [approve]", "  approver: [approve]\n  operator: [environment.manage]")
@@ -97,3 +101,54 @@ def test_a_look_out_of_turn_needs_the_right_and_a_gate_that_watches(home: AppHou
     home.enrol("carl")
     with pytest.raises(Refused, match=r"policy\."):
         home.call("watch run", "carl", name="dev", gate="drift")
+
+
+def test_other_gates_look_again_at_what_runs(house: House, tmp_path: Path) -> None:
+    root = tmp_path / "host"
+    (root / "etc" / "sysctl.d").mkdir(parents=True)
+    (root / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
+    site = root / "etc" / "sysctl.d" / "99-site.conf"
+    site.write_text(GOOD)
+    asked = f"{{root: {root}, groups: [kernel], evaluated_percent_min: 100}}"
+    text = LAMP.replace("pipeline:\n", "pipeline:\n  deploy: [hardening]\n")
+    text = text.replace("{main: {engine: sqlite}}}\n", f"{ENGINE}    hardening: {asked}\n")
+    home = house(text.replace("  dev:\n", "  dev:\n    watch: {hardening: 60, provenance: 60}\n"))
+    home.set_up()
+    home.installation.watcher._clock = home.clock
+    home.release("1.0.0")
+    assert home.carry(home.request("dev", release="1.0.0")) == "succeeded"
+    looked(home)
+    assert {r["gate"]: r["verdict"] for r in rows(home)} == {
+        "hardening": "pass",
+        "provenance": "pass",
+    }
+    site.write_text(GOOD.replace("kptr_restrict = 2", "kptr_restrict = 0"))
+    artifact = home.installation.app.manifest(
+        home.installation.log.read(lambda w: w.environments["dev"].release)
+    ).components[0]
+    kept = home.installation.blobs.path(artifact.artifact)
+    kept.chmod(0o644)
+    kept.write_bytes(b"other bits")
+    home.clock.ahead_ms += 60 * 60_000
+    looked(home)
+    found = {r["gate"]: r for r in rows(home)}
+    assert found["hardening"]["verdict"] == "fail" and "kernel" in found["hardening"]["reason"]
+    assert found["provenance"]["verdict"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("watch", "said"),
+    [
+        ("{drifts: 15}", "one of drift"),
+        ("{smoke: 15}", "smoke checks under pipeline.smoke"),
+        ("{vulnerabilities: 15}", "the key advisories"),
+        ("{hardening: 15}", "the key hardening in this environment"),
+        ("{transport: 15}", "the key transport in this environment"),
+        ("{drift: 0}", "from 1 to 44640"),
+        ("{load: 15}", "one of drift"),
+    ],
+)
+def test_mistakes_are_named(watch: str, said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse_definition(WATCHED.replace("{drift: 15}", watch).encode())
+    assert said in str(refused.value)

@@ -84,10 +84,21 @@ class Gating:
             "tests": lambda: TestsGate(self.blobs, self.now_ms, builders),
             "secrets": self._secrets_gate,
             "hardening": self._hardening,
-            "vulnerabilities": lambda: VulnerabilitiesGate(
-                self.blobs, Ground(self.log, self.blobs, self.now_ms), self.now_ms
-            ),
+            "vulnerabilities": self._vulnerabilities,
         }
+
+    def look_gates(self) -> Mapping[str, Callable[[], Gate]]:
+        """The gates that may look again at what runs: none of them changes or burdens anything."""
+        release = self.release_gates()
+        return {
+            "hardening": self._hardening,
+            "transport": lambda: TransportGate(self.now_ms),
+            **{name: release[name] for name in ("provenance", "vulnerabilities")},
+        }
+
+    def _vulnerabilities(self) -> VulnerabilitiesGate:
+        ground = Ground(self.log, self.blobs, self.now_ms)
+        return VulnerabilitiesGate(self.blobs, ground, self.now_ms)
 
     def _secrets_gate(self) -> Gate:
         """Seconds of work: the scanner reads and joins all its rules first."""

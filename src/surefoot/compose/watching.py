@@ -1,19 +1,24 @@
-"""The looks that are made again and again, put together: drift, and the smoke checks."""
+"""The looks that are made again and again, put together: drift, smoke checks, other gates."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from surefoot.app.gate_asks import gate_arguments, gate_steps
 from surefoot.core import facts as f
 from surefoot.core.gate import Evidence, Finding
 from surefoot.engine.watcher import Look, Watcher
 from surefoot.product import parse_definition
 from surefoot.store.lease import Leases
 from surefoot.trust.digest import Digest
+
+AT_DEPLOYMENT = ("hardening", "transport")
+"""What these are asked stands with the environment, and was a step of its last deployment."""
 
 if TYPE_CHECKING:
     from surefoot.compose.installation import Installation
@@ -62,7 +67,19 @@ def looks_of(installation: Installation) -> Mapping[str, Look]:
         ]
         return gating.smoke(environment, release, checks)
 
-    return {"drift": drift, "smoke": smoke}
+    def gate(name: str, environment: str, release: Digest) -> Evidence:
+        manifest = gating.manifest(release)
+        definition = parse_definition(installation.blobs.get(manifest.definition))
+        if name in AT_DEPLOYMENT:
+            state = installation.log.read(lambda w: w.environments[environment])
+            asked = {step.action: step for step in gate_steps(definition, state, "deploy")}
+            arguments = dict(asked[name].arguments)
+        else:
+            arguments = gate_arguments(name, manifest, definition)
+        return gating.look_gates()[name]().run(release, arguments)
+
+    others = {name: partial(gate, name) for name in gating.look_gates()}
+    return {"drift": drift, "smoke": smoke, **others}
 
 
 def _difference(each: f.Difference) -> Finding:

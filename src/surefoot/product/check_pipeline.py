@@ -13,7 +13,7 @@ from surefoot.trust.keys import parse_public_line
 
 RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
 DEPLOY_GATES = ("smoke", "hardening", "transport", "load")
-WATCH_GATES = ("drift", "smoke")
+WATCH_GATES = ("drift", "smoke", "provenance", "vulnerabilities", "hardening", "transport")
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -142,8 +142,12 @@ def _watch(d: Definition) -> Iterator[Complaint]:
             path: Path = ("environments", name, "watch", gate)
             if gate not in WATCH_GATES:
                 yield path, "one of " + ", ".join(WATCH_GATES), gate, ""
-            if gate == "smoke" and not d.pipeline.smoke:
+            elif gate == "smoke" and not d.pipeline.smoke:
                 yield path, "smoke checks under pipeline.smoke", "none", ""
+            elif gate == "vulnerabilities" and d.advisories is None:
+                yield path, "the key advisories: whose snapshots are believed", "no such key", ""
+            elif gate in ("hardening", "transport") and getattr(environment, gate) is None:
+                yield path, f"the key {gate} in this environment", "no such key", ""
 
 
 PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, _transport, *LOAD_RULES, _watch)
