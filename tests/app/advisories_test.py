@@ -189,6 +189,24 @@ def test_what_is_accepted_for_a_time_passes_that_long(home: AppHouse) -> None:
     home.clock.ahead_ms = 0
 
 
+def test_an_advisory_that_is_given_a_number_later_stays_the_same(home: AppHouse) -> None:
+    """Its due date and what was accepted stay, though its fingerprint would be another now."""
+    first = record("GHSA-x", "PyPI/early", "1.1")
+    take(home, made(home, first, age_hours=2))
+    cut(home, "1.0.0", "early==1.0")
+    row = home.call("finding list", "ann", scope="packages.bulb")["findings"][0]
+    given = {"scope": "packages.bulb", "fingerprint": row["fingerprint"]}
+    home.call("finding accept", "ann", days=3, control="the port is closed", **given)
+    later = record("GHSA-x", "PyPI/early", "1.1", aliases=["CVE-2026-7"])
+    take(home, made(home, later))
+    assert cut(home, "1.0.0", "early==1.0")["status"] == "done", "accepted still"
+    rows = home.call("finding list", "ann", scope="packages.bulb")["findings"]
+    assert [(r["rule"], r["state"], r["due_at"]) for r in rows] == [
+        ("CVE-2026-7", "confirmed", row["due_at"])
+    ]
+    assert rows[0]["fingerprint"] == row["fingerprint"]
+
+
 def test_an_acceptance_ends_when_attackers_use_it(home: AppHouse) -> None:
     take(home, made(home, age_hours=2))
     cut(home, "1.0.0", "demo==1.0")
@@ -279,4 +297,9 @@ def test_a_statement_with_its_reason_clears(home: AppHouse) -> None:
     assert code_of(lambda: home.call("advisories vex", "ann", **bare)) == "advisories.vex.input"
     home.call("advisories vex", "ann", component="bulb", document=document("code_not_reachable"))
     assert cut(home, "1.0.0", "demo==1.0")["status"] == "done"
+    row = home.call("finding list", "ann", scope="packages.bulb")["findings"][0]
+    assert (row["cleared"], row["blocks"]) == ("code_not_reachable", False)
+    out = home.call("finding export", "ann", scope="packages.bulb", form="vex")["content"]
+    analysis = json.loads(out)["vulnerabilities"][0]["analysis"]
+    assert analysis == {"state": "not_affected", "justification": "code_not_reachable"}
     assert cut(home, "1.0.1", "demo==1.0.1")["error"]["code"] == "gate.vulnerabilities.fail"

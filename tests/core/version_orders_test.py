@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from packaging.version import InvalidVersion, Version
 
 from surefoot.core import version_debian, version_pep440, version_semver
 
+SEMVER_MODULES = tuple(
+    Path(top) / "semver" for top in ("/usr/lib/node_modules/npm/node_modules", "/usr/share/nodejs")
+)
 Order = Callable[[str], Any]
 
 RISING: dict[str, tuple[Order, tuple[str, ...]]] = {
@@ -120,6 +125,32 @@ def test_python_versions_are_in_the_order_of_packaging(one: str, other: str) -> 
         return
     assert left is not None and right is not None, (one, other)
     assert (left < right, left == right) == (wanted < Version(other), wanted == Version(other))
+
+
+def test_semantic_versions_are_in_the_order_of_npm() -> None:
+    """Pairs compared by the module that npm itself uses, where it is installed."""
+    node = shutil.which("node")
+    module = next((p for p in SEMVER_MODULES if (p / "package.json").is_file()), None)
+    if node is None or module is None:
+        pytest.skip("node with npm's own module semver is not installed")
+    versions = (
+        *RISING["semver"][1],
+        *("1.0.0-0", "1.0.0--", "1.0.0-1a", "1.0.0-a-b", "1.0.0-a.b.c", "1.0.0-10.2", "1.0.0-9.10"),
+        *("v1.0.0", "1.0.0+build", "0.0.0", "10.0.0", "1.0.0-A", "1.0.0-Z.1", "1.0.0-99999"),
+    )
+    pairs = [(one, other) for one in versions for other in versions]
+    script = (
+        f"const s = require({json.dumps(str(module))});"
+        "const pairs = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
+        "console.log(JSON.stringify(pairs.map(([a, b]) => s.compare(a, b))));"
+    )
+    done = subprocess.run(
+        [node, "-e", script], input=json.dumps(pairs), capture_output=True, text=True, check=True
+    )
+    for (one, other), wanted in zip(pairs, json.loads(done.stdout), strict=True):
+        left, right = version_semver.key_of(one), version_semver.key_of(other)
+        assert left is not None and right is not None
+        assert (left > right) - (left < right) == wanted, (one, other)
 
 
 @settings(max_examples=300, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -62,8 +64,8 @@ class House:
     def statements(self, component: str) -> Statements:
         return Statements()
 
-    def accepted(self, component: str, seen: Seen) -> bool:
-        return seen.rule in self.living_with
+    def accepted(self, component: str, seen: Sequence[Seen]) -> frozenset[str]:
+        return frozenset(s.fingerprint() for s in seen if s.rule in self.living_with)
 
     def gate(self) -> VulnerabilitiesGate:
         return VulnerabilitiesGate(self.blobs, self, lambda: self.now)
@@ -173,6 +175,55 @@ def test_a_package_that_nobody_can_judge_is_no_verdict(house: House, blobs: File
     house.records = [*RECORDS, record("OWN-1", "Generic/boot", "2", kind="SEMVER")]
     house.limits = AdvisoryPolicy()
     assert house.verdict(mixed)[0] == "fail"
+
+
+STATUS = """\
+Package: libssl3
+Status: install ok installed
+Source: openssl (3.0.11-1)
+Version: 3.0.11-1+b1
+"""
+EVERY_FORM = (
+    ("package-lock.json", "npm/@a/b", "SEMVER", "1.2.0", "1.1.0"),
+    ("go.sum", "Go/example.org/M", "SEMVER", "1.2.0", "v1.2.0-0.20240101000000-abcdefabcdef"),
+    ("image.debian-12", "Debian:12/openssl", "ECOSYSTEM", "3.0.12-1", ""),
+    ("parts.json", "Debian:12/zlib", "ECOSYSTEM", "1:1.3-1", "1:1.2.13.dfsg-1"),
+    ("parts.json", "Generic/boot", "SEMVER", "2", "1.9.1"),
+)
+
+
+def lock_of(form: str, version: str, package: str) -> str:
+    """A lock file of each form, of one package."""
+    if form == "package-lock.json":
+        entry = {"version": version, "integrity": ""}
+        packages = {"": {}, "node_modules/@a/b": entry}
+        return json.dumps({"lockfileVersion": 3, "packages": packages})
+    if form == "go.sum":
+        return f"example.org/M {version} h1:abc=\nexample.org/M {version}/go.mod h1:abc=\n"
+    if form == "image.debian-12":
+        return STATUS
+    row = {"name": package, "version": version}
+    if package != "boot":
+        quoted = version.replace(":", "%3A")
+        row["purl"] = f"pkg:deb/debian/{package}@{quoted}?distro=debian-12"
+    return json.dumps({"components": [row]})
+
+
+@pytest.mark.parametrize(("form", "package", "kind", "fixed", "version"), EVERY_FORM)
+def test_from_lock_file_to_verdict(
+    house: House, blobs: FileBlobs, form: str, package: str, kind: str, fixed: str, version: str
+) -> None:
+    """Every form of lock file through the bill of materials: found, and not found when fixed."""
+    name = package.rpartition("/")[2]
+    made = bill(blobs, lock_of(form, version, name), form)
+    house.records = [record("OWN-1", package, fixed, kind=kind)]
+    assert house.verdict(made)[0] == "fail"
+    assert (
+        house.run(made).findings[0].remedy
+        == f"update {house.run(made).findings[0].place} to {fixed}"
+    )
+    house.records = [record("OWN-1", package, "0.0.1", kind=kind)]
+    assert house.verdict(made)[0] == "pass"
 
 
 def test_a_bill_that_is_damaged_is_an_error(house: House, blobs: FileBlobs, new: str) -> None:

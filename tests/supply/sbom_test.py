@@ -31,6 +31,13 @@ GO = """golang.org/x/text v0.3.0 h1:abc=
 golang.org/x/text v0.3.0/go.mod h1:def=
 golang.org/x/tools v0.1.0/go.mod h1:def=
 """
+STATUS = """Package: libssl3
+Status: install ok installed
+Source: openssl
+Version: 3.0.11-1
+"""
+ZLIB = "pkg:deb/debian/zlib@1%3A1.3-1?distro=debian-12"
+LOCATED = json.dumps({"components": [{"name": "zlib", "version": "1:1.3-1", "purl": ZLIB}]})
 PLAIN = json.dumps({"components": [{"name": "lwip", "version": "2.2.0", "sha256": H}]})
 
 
@@ -41,6 +48,8 @@ PLAIN = json.dumps({"components": [{"name": "lwip", "version": "2.2.0", "sha256"
         ("web/package-lock.json", NPM, ["@scope/a 1.0.0 1", "c 2.0.0 0"]),
         ("go.sum", GO, ["golang.org/x/text v0.3.0 0"]),
         ("firmware.json", PLAIN, ["lwip 2.2.0 1"]),
+        ("image.debian-12", STATUS, ["debian/libssl3 3.0.11-1 0"]),
+        ("firmware.json", LOCATED, ["debian/zlib 1:1.3-1 0"]),
         ("requirements.txt", "", []),
     ],
 )
@@ -62,6 +71,11 @@ def test_lock_files_are_read(path, text, expected):
         ("go.sum", "junk"),
         ("x.json", '{"components": [{"name": "a"}]}'),
         ("x.json", '{"components": [{"name": "a", "version": "1", "sha256": "x"}]}'),
+        ("x.json", LOCATED.replace('"1:1.3-1"', '"1:1.4-1"')),
+        ("x.json", LOCATED.replace("pkg:", "")),
+        ("image.debian-12", STATUS.replace("Version: 3.0.11-1\n", "")),
+        ("image.debian-12", STATUS[:-1]),
+        ("image.ubuntu-22", STATUS),
         ("x.json", "[" * 100_000),
         ("Cargo.toml", ""),
         ("requirements.txt", "\udcff"),

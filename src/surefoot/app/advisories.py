@@ -341,7 +341,10 @@ def _row(outcome: Outcome, snapshot: str, entered: f.FindingsImported | None) ->
             {"package": u.part.shown, "version": u.part.version, "why": u.why, "excused": u.excused}
             for u in outcome.unjudged[:100]
         ],
-        "cleared": [msgspec.to_builtins(each) for each in outcome.cleared[:100]],
+        "cleared": [
+            {"rule": s.rule, "package": s.location.package, "justification": s.cleared}
+            for s in outcome.cleared[:100]
+        ],
     }
     if entered is None:
         return {**row, "known": True}

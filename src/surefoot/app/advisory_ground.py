@@ -6,16 +6,18 @@ whose parts cannot be read is an error, never an absent one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from surefoot.core import advisory_rules as rules
 from surefoot.core.advisory import Snapshot
 from surefoot.core.advisory_policy import AdvisoryPolicy
-from surefoot.core.finding import Acceptance, Record, Seen, severity_of
+from surefoot.core.finding import Acceptance, Record, Seen, known_as, known_names, severity_of
 from surefoot.core.target import Blobs
 from surefoot.core.vex import Statements
-from surefoot.core.world import AcceptedFinding, World
-from surefoot.insight import advisories
+from surefoot.core.world import AcceptedFinding, FindingScope, World
+from surefoot.insight import advisories, sheets
 from surefoot.insight.vex import read_statements
 from surefoot.journal.log import Log
 from surefoot.trust import envelope
@@ -57,15 +59,25 @@ class Ground:
         content = self._blobs.get(parse_digest(held.document))
         return Statements(taken_ms=held.taken_ms, statements=read_statements(content))
 
-    def accepted(self, component: str, seen: Seen) -> bool:
-        """Whether somebody lives with it at this time, by the rules of findings."""
-        found = self._log.read(lambda w: _accepted(w, component, seen))
-        return found is not None and _record(seen, found).accepted(self._now_ms())
+    def accepted(self, component: str, seen: Sequence[Seen]) -> frozenset[str]:
+        """Which of these, by fingerprint, somebody lives with at this time, by findings' rules."""
+        held = self._log.read(lambda w: _copy(w, scope_of(component)))
+        if held is None or not held.findings or not held.accepted:
+            return frozenset()
+        listed = sheets.read(self._blobs.get(parse_digest(held.findings)))
+        known, now_ms = known_names(listed.by_name()), self._now_ms()
+        by_name = {each.fingerprint(): held.accepted.get(known_as(known, each)) for each in seen}
+        return frozenset(
+            each.fingerprint()
+            for each in seen
+            if (found := by_name[each.fingerprint()]) and _record(each, found).accepted(now_ms)
+        )
 
 
-def _accepted(world: World, component: str, seen: Seen) -> AcceptedFinding | None:
-    held = world.findings.get(scope_of(component))
-    return held.accepted.get(seen.fingerprint()) if held else None
+def _copy(world: World, scope: str) -> FindingScope | None:
+    """The scope as it is now: the world's own goes on."""
+    held = world.findings.get(scope)
+    return msgspec.structs.replace(held, accepted=dict(held.accepted)) if held else None
 
 
 def _record(seen: Seen, found: AcceptedFinding) -> Record:

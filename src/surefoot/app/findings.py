@@ -254,7 +254,7 @@ def _order(record: rules.Record) -> tuple[int, int, str, str]:
 
 def _row(record: rules.Record, now_ms: int) -> Plain:
     accepted = record.acceptance if record.accepted(now_ms) else None
-    overdue = record.state in rules.OPEN and not accepted and 0 < record.due_ms < now_ms
+    overdue = record.blocks(now_ms) and 0 < record.due_ms < now_ms
     return {
         "scope": record.scope,
         "fingerprint": record.fingerprint,
@@ -272,6 +272,7 @@ def _row(record: rules.Record, now_ms: int) -> Plain:
         "blocks": record.blocks(now_ms),
         "accepted_by": accepted.person if accepted else "",
         "accepted_until": shown(accepted.until_ms) if accepted else "",
+        "cleared": record.seen.cleared,
     }
 
 

@@ -27,7 +27,7 @@ from surefoot.core.finding import (
     rank,
     severity_of,
 )
-from surefoot.core.vex import Statements
+from surefoot.core.vex import Statement, Statements
 
 HOUR_MS = 3_600_000
 LIKELY = 500_000
@@ -44,24 +44,20 @@ class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
     excused: bool = False
 
 
-class Cleared(msgspec.Struct, frozen=True, kw_only=True):
-    """A weakness that a statement says does not affect the component."""
-
-    rule: str
-    package: str
-    justification: str
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a component's packages come to. `gaps` says in words why it is not conclusive."""
 
     component: str
     seen: tuple[Seen, ...] = ()
     unjudged: tuple[Unjudged, ...] = ()
-    cleared: tuple[Cleared, ...] = ()
     parts: int = 0
     withdrawn: int = 0
     gaps: tuple[str, ...] = ()
+
+    @property
+    def cleared(self) -> tuple[Seen, ...]:
+        """What a statement says does not affect the component."""
+        return tuple(each for each in self.seen if each.cleared)
 
     @property
     def judged(self) -> int:
@@ -109,7 +105,6 @@ def outcome_of(inventory: Inventory, known: Known, policy: AdvisoryPolicy) -> Ou
     by_name = _by_name(known.advisories)
     seen: list[Seen] = []
     unjudged: list[Unjudged] = []
-    cleared: list[Cleared] = []
     for part in inventory.parts:
         trouble = part.trouble or _uncovered(part, known)
         if trouble:
@@ -120,17 +115,12 @@ def outcome_of(inventory: Inventory, known: Known, policy: AdvisoryPolicy) -> Ou
         for group in _groups([m for m in found if m.answer == "affected"]):
             one = _seen(inventory.component, part, group, known)
             said = inventory.statements.about(part, _all_names(group), _exploited(group, known))
-            if said is None:
-                seen.append(one)
-            else:
-                reason = said.justification
-                cleared.append(Cleared(rule=one.rule, package=part.shown, justification=reason))
+            seen.append(one if said is None else _cleared(one, said))
         unjudged += [_unjudged(part, f"{m.advisory.id}: {m.why}", policy) for m in _open(found)]
     return Outcome(
         component=inventory.component,
         seen=tuple(seen),
         unjudged=tuple(unjudged),
-        cleared=tuple(cleared),
         parts=len(inventory.parts),
         withdrawn=known.withdrawn,
         gaps=_gaps(inventory, unjudged, policy),
@@ -146,6 +136,11 @@ def _by_name(advisories: Iterable[Advisory]) -> dict[tuple[str, str], list[Advis
         for base, name in {(b, ecosystems.normal(b, n)) for b, n in bases}:
             found.setdefault((base, name), []).append(advisory)
     return found
+
+
+def _cleared(seen: Seen, said: Statement) -> Seen:
+    """Listed with the reason that was given, and not blocking."""
+    return msgspec.structs.replace(seen, severity="info", cleared=said.justification)
 
 
 def _uncovered(part: Part, known: Known) -> str:

@@ -70,7 +70,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in one report. `aliases` are names of the same advisory; `exploited`: known to be
-    used by attackers."""
+    used by attackers; `cleared`: why it is said not to affect the component, by a VEX document."""
 
     rule: str
     title: str
@@ -83,6 +83,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     line: int = 0
     remedy: str = ""
     exploited: bool = False
+    cleared: str = ""
 
     def fingerprint(self) -> str:
         """What makes it the same finding in the next run, as 64 hex digits.
@@ -170,8 +171,9 @@ def rank(severity: Severity) -> int:
 def merge(held: Mapping[str, Record], report: Report, scope: str, time_ms: int) -> Merged:
     """What a report does to the findings of its scope; `held` are those of this scope alone."""
     seen: dict[str, Seen] = {}
+    known = known_names(held)
     for each in report.seen:
-        name = each.fingerprint()
+        name = known_as(known, each)
         if name not in seen or rank(each.severity) > rank(seen[name].severity):
             seen[name] = each
     changed = [_met(held.get(name), each, name, scope, time_ms) for name, each in seen.items()]
@@ -182,6 +184,31 @@ def merge(held: Mapping[str, Record], report: Report, scope: str, time_ms: int) 
     for record in changed:
         counts[record.state] += 1
     return Merged(records=tuple(changed), counts=counts)
+
+
+Names = Mapping[tuple[str, str, str], str]
+"""(component, package, name of an advisory) to the fingerprint of what is known by it."""
+
+
+def known_names(held: Mapping[str, Record]) -> Names:
+    """The names under which weaknesses of packages are known; of two, the one seen first counts."""
+    found: dict[tuple[str, str, str], str] = {}
+    for name, record in sorted(held.items(), key=lambda item: (-item[1].first_ms, item[0])):
+        for key in _names(record.seen):
+            found[key] = name
+    return found
+
+
+def known_as(known: Names, seen: Seen) -> str:
+    """The fingerprint that it is known by: an advisory that is given a CVE later stays the same."""
+    return next((known[key] for key in _names(seen) if key in known), seen.fingerprint())
+
+
+def _names(seen: Seen) -> list[tuple[str, str, str]]:
+    at = seen.location
+    if at.kind != "package":
+        return []
+    return [(at.component, at.package, name.upper()) for name in (seen.rule, *seen.aliases)]
 
 
 def _met(held: Record | None, seen: Seen, name: str, scope: str, time_ms: int) -> Record:

@@ -14,7 +14,7 @@ import msgspec
 
 from surefoot.core.ecosystem import Part
 
-JUSTIFICATIONS = frozenset(
+CYCLONEDX = frozenset(
     {
         "code_not_present",
         "code_not_reachable",
@@ -25,6 +25,10 @@ JUSTIFICATIONS = frozenset(
         "protected_at_runtime",
         "protected_at_perimeter",
         "protected_by_mitigating_control",
+    }
+)
+JUSTIFICATIONS = CYCLONEDX | frozenset(
+    {
         "component_not_present",
         "vulnerable_code_not_present",
         "vulnerable_code_not_in_execute_path",

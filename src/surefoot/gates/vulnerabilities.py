@@ -10,7 +10,7 @@ Source: OSV schema 1.7; CycloneDX 1.6.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Protocol
 
 import msgspec
@@ -46,8 +46,8 @@ class Rules(Protocol):
     def statements(self, component: str) -> Statements:
         """What is said about a component's weaknesses."""
 
-    def accepted(self, component: str, seen: Seen) -> bool:
-        """Whether somebody lives with it at this time."""
+    def accepted(self, component: str, seen: Sequence[Seen]) -> frozenset[str]:
+        """Which of these, by fingerprint, somebody lives with at this time."""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ class VulnerabilitiesGate:
             gap=gaps[0][:300] if gaps else "",
             coverage=_coverage(outcomes),
             figures=_figures(snapshot, evidence.started_at_ms),
-            findings=tuple(self._finding(o, s, policy) for o in outcomes for s in o.seen),
+            findings=tuple(f for each in outcomes for f in self._findings(each, policy)),
             raw=self._blobs.put(msgspec.json.encode(outcomes)),
         )
 
@@ -124,17 +124,19 @@ class VulnerabilitiesGate:
             statements=self._rules.statements(component.name),
         )
 
-    def _finding(self, outcome: Outcome, seen: Seen, policy: AdvisoryPolicy) -> Finding:
-        minor = rank(seen.severity) < rank(policy.severity_min) and not seen.exploited
-        held = minor or self._rules.accepted(outcome.component, seen)
-        return Finding(
-            rule=seen.rule,
-            title=f"{outcome.component}: {seen.title}"[:300],
-            place=seen.location.place(),
-            severity="info" if held else seen.severity,
-            fingerprint=seen.fingerprint(),
-            remedy=seen.remedy,
-        )
+    def _findings(self, outcome: Outcome, policy: AdvisoryPolicy) -> Iterator[Finding]:
+        accepted = self._rules.accepted(outcome.component, outcome.seen)
+        for seen in outcome.seen:
+            name = seen.fingerprint()
+            minor = rank(seen.severity) < rank(policy.severity_min) and not seen.exploited
+            yield Finding(
+                rule=seen.rule,
+                title=f"{outcome.component}: {seen.title}"[:300],
+                place=seen.location.place(),
+                severity="info" if minor or name in accepted else seen.severity,
+                fingerprint=name,
+                remedy=seen.remedy,
+            )
 
 
 def _coverage(outcomes: list[Outcome]) -> Plain:

@@ -15,6 +15,7 @@ from xml.sax.saxutils import quoteattr
 import msgspec
 
 from surefoot.core.finding import OPEN, Record, Severity
+from surefoot.core.vex import CYCLONEDX
 from surefoot.trust.entry import text_of_time
 
 _LEVELS: dict[Severity, str] = {
@@ -64,7 +65,12 @@ def _result(record: Record, now_ms: int) -> dict[str, Any]:
         "partialFingerprints": {"surefoot/v1": record.fingerprint},
         "baselineState": _BASELINE[record.state],
     }
-    if record.accepted(now_ms) and record.acceptance is not None:
+    if record.seen.cleared:
+        reason = record.seen.cleared
+        found["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": reason}
+        ]
+    elif record.accepted(now_ms) and record.acceptance is not None:
         until = text_of_time(record.acceptance.until_ms)
         found["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": f"until {until}"}
@@ -96,10 +102,7 @@ def vex(records: Sequence[Record], now_ms: int) -> str:
             "id": r.seen.rule,
             "ratings": [{"severity": r.seen.severity}],
             "description": r.seen.title,
-            "analysis": {
-                "state": "exploitable" if r.state in OPEN else "resolved",
-                **({"response": ["workaround_available"]} if r.accepted(now_ms) else {}),
-            },
+            "analysis": _analysis(r, now_ms),
             "affects": [{"ref": r.seen.location.package}],
         }
         for r in chosen
@@ -108,6 +111,16 @@ def vex(records: Sequence[Record], now_ms: int) -> str:
     parts = [{"type": "library", "bom-ref": p, "name": p} for p in packages]
     document = {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1}
     return _json(document | {"components": parts, "vulnerabilities": found})
+
+
+def _analysis(record: Record, now_ms: int) -> dict[str, Any]:
+    """What is known: a clearing goes out with the reason that it came in with."""
+    if record.state in OPEN and record.seen.cleared in CYCLONEDX:
+        return {"state": "not_affected", "justification": record.seen.cleared}
+    if record.state in OPEN and record.seen.cleared:
+        return {"state": "not_affected", "detail": record.seen.cleared}
+    found: dict[str, Any] = {"state": "exploitable" if record.state in OPEN else "resolved"}
+    return found | ({"response": ["workaround_available"]} if record.accepted(now_ms) else {})
 
 
 def table(records: Sequence[Record], now_ms: int) -> str:

@@ -2,7 +2,8 @@
 
 Keeps: a line that is not understood refuses the file, so that no package is left out unseen.
 Understood are pip's requirements with pinned versions, npm's package-lock.json (version 2 and 3),
-Go's go.sum, and a plain list (`{"components": [{"name", "version", "sha256"?}]}`) for firmware.
+Go's go.sum, dpkg's status of an image (its name ends like `.debian-12`, the release), and a plain
+list (`{"components": [{"name", "version", "sha256"?, "purl"?}]}`) for firmware.
 Does not: ask a registry anything.
 """
 
@@ -15,7 +16,9 @@ import re
 from collections.abc import Callable
 
 import msgspec
+from packageurl import PackageURL
 
+from surefoot.core import dpkg
 from surefoot.core.errors import Refused
 
 SIZE_BYTES_MAX = 32 * 1024 * 1024
@@ -27,19 +30,22 @@ _REQUIREMENT = re.compile(
 )
 _HASH = re.compile(r"--hash=([a-z0-9]+):([0-9a-f]+)")
 _GO_LINE = re.compile(r"(?P<name>\S+) (?P<version>v\S+?)(?P<mod>/go\.mod)? h1:(?P<hash>\S+)")
+_IMAGE = re.compile(r"\.(debian-[0-9]{1,3})$")
 _INTEGRITY = re.compile(r"(sha1|sha256|sha384|sha512)-([A-Za-z0-9+/=]+)")
 
 
 class Package(msgspec.Struct, frozen=True, order=True):
     """A package in a lock file. `hashes` are (algorithm, hex) pairs, sorted.
 
-    `kind` is a package URL's type: pypi, npm, golang or generic.
+    `kind` is a package URL's type, like pypi, npm, golang, deb or generic, and `qualifiers` that
+    URL's, sorted.
     """
 
     kind: str
     name: str
     version: str
     hashes: tuple[tuple[str, str], ...] = ()
+    qualifiers: tuple[tuple[str, str], ...] = ()
 
 
 def parse(path: str, content: bytes) -> tuple[Package, ...]:
@@ -68,8 +74,14 @@ def _reader_of(path: str) -> Callable[[str], list[Package]]:
         return _plain
     if name.endswith((".txt", ".lock")):
         return _requirements
+    image = _IMAGE.search(name)
+    if image:
+        return lambda text: _debian(text, image[1])
     raise _refused(
-        path, name, "requirements (.txt, .lock), package-lock.json, go.sum or a plain list (.json)"
+        path,
+        name,
+        "requirements (.txt, .lock), package-lock.json, go.sum, a plain list (.json) or"
+        " dpkg's status (like image.debian-12)",
     )
 
 
@@ -125,17 +137,41 @@ def _go(text: str) -> list[Package]:
     return found
 
 
+def _debian(text: str, release: str) -> list[Package]:
+    found = []
+    for each in dpkg.read_status(text.encode()):
+        qualifiers = [("distro", release)]
+        if (each.source, each.source_version) != (each.name, each.version):
+            qualifiers.append(("upstream", f"{each.source}@{each.source_version}"))
+        found.append(
+            Package("deb", f"debian/{each.name}", each.version, qualifiers=tuple(qualifiers))
+        )
+    return found
+
+
 def _plain(text: str) -> list[Package]:
     found = []
     for entry in json.loads(text)["components"]:
-        unknown = set(entry) - {"name", "version", "sha256"}
+        unknown = set(entry) - {"name", "version", "sha256", "purl"}
         if unknown:
             raise ValueError(f"unknown member {sorted(unknown)[0]!r}")
         hashes = (("sha256", str(entry["sha256"])),) if "sha256" in entry else ()
         if hashes and not re.fullmatch(r"[0-9a-f]{64}", hashes[0][1]):
             raise ValueError("sha256 is not 64 lower-case hex digits")
-        found.append(Package("generic", str(entry["name"]), str(entry["version"]), hashes))
+        name, version = str(entry["name"]), str(entry["version"])
+        one = Package("generic", name, version, hashes)
+        found.append(_located(one, str(entry["purl"])) if "purl" in entry else one)
     return found
+
+
+def _located(package: Package, purl: str) -> Package:
+    """The package as its URL names it, which has to be of the same version."""
+    found = PackageURL.from_string(purl)
+    if found.version != package.version:
+        raise ValueError(f"{package.name}: its package URL is of version {found.version}")
+    name = f"{found.namespace}/{found.name}" if found.namespace else found.name
+    qualifiers = tuple(sorted((str(k), str(v)) for k, v in dict(found.qualifiers or {}).items()))
+    return Package(found.type, name, package.version, package.hashes, qualifiers)
 
 
 def _refused(path: str, found: str, expected: str) -> Refused:

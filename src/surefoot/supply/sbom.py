@@ -70,7 +70,9 @@ def sbom_of(
 
 def _component(package: Package) -> Component:
     namespace, _, name = package.name.rpartition("/")
-    purl = PackageURL(package.kind, namespace or None, name, package.version)
+    purl = PackageURL(
+        package.kind, namespace or None, name, package.version, dict(package.qualifiers) or None
+    )
     return Component(
         name=package.name,
         version=package.version,
