@@ -140,6 +140,21 @@ def test_snapshots_that_are_refused(home: AppHouse) -> None:
     assert home.call("advisories show", "ann")["snapshot"] == good_digest(home)
 
 
+def test_a_snapshot_that_lost_most_of_what_was_known_is_refused(home: AppHouse) -> None:
+    """A source that was cut short would make known weaknesses unknown."""
+    more = [record(f"GHSA-{n}", f"PyPI/p{n}", "1") for n in range(40)]
+    take(home, made(home, *more, age_hours=3))
+    take(home, made(home, *more[:20], age_hours=2))
+    cut_short = made(home, *more[:5])
+    assert code_of(lambda: take(home, cut_short)) == "advisories.snapshot.less"
+    ask = {"envelope": b64(cut_short.sealed), "less": True}
+    assert code_of(lambda: home.call("advisories import", "ann", **ask)) == "advisories.less.input"
+    ask["reason"] = "we ship no Python any more"
+    for part in cut_short.parts:
+        answer = home.call("advisories import", "ann", part=b64(part), **ask)
+    assert answer["in_force"] and home.facts("AdvisoriesImported")[-1]["records"] == 7
+
+
 def good_digest(home: AppHouse) -> str:
     return str(home.facts("AdvisoriesImported")[-1]["snapshot"])
 

@@ -4,7 +4,8 @@ Usage: python3 releases/apply.py RELEASE [--into FOLDER]
 
 Files of releases/RELEASE/ replace the ones of the same path. `compatibility.yaml` there replaces
 the section of that name in surefoot.yaml. A migration named NNNN_words.sql gets the next free
-number. Releases build on one another: 1.1.0, then 1.2.0, then 1.2.1; `bad-migration` goes on any.
+number. Releases build on one another: 1.1.0, then 1.2.0, then 1.2.1; `bad-migration` and
+`old-dependency` go on any.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from surefoot.app.as_of import AsOf
 from surefoot.app.facade import App
 from surefoot.app.findings import unpacked
 from surefoot.app.moment import shown
-from surefoot.app.operation import Arguments, Request, operation
+from surefoot.app.operation import Arguments, Reason, Request, operation
 from surefoot.core import advisory_rules as rules
 from surefoot.core import bom, dpkg, policy
 from surefoot.core import facts as f
@@ -42,6 +42,8 @@ _Packed = Annotated[str, msgspec.Meta(max_length=4 * 1024 * 1024)]
 class TakeArguments(Arguments, frozen=True, kw_only=True):
     envelope: _Packed
     part: _Packed = ""
+    less: bool = False
+    reason: Reason = ""
 
 
 class ShowArguments(Arguments, frozen=True, kw_only=True):
@@ -69,16 +71,21 @@ def take(app: App, request: Request, arguments: TakeArguments) -> Plain:
     """Take a signed snapshot: its envelope first, then each part that is missing."""
     app.ready()
     app.check(request, lambda w: policy.require(w, request.asker, rules.PERMISSION))
+    if arguments.less and not arguments.reason:
+        raise _no_reason()
     content = _bytes(arguments.envelope)
     statement, signer = _opened(app, request, content)
     digest = digest_of(content)
     now = app.clock.now_ms()
     is_new = app.check(request, lambda w: rules.check_new(w, statement.made_at_ms, digest, now))
+    if is_new:
+        known = statement.ecosystems()
+        app.check(request, lambda w: rules.check_whole(w, known, arguments.less))
     if is_new and arguments.part:
         _keep_part(app, statement, _bytes(arguments.part))
     missing = [p.digest for p in statement.parts if not app.blobs.has(p.digest)]
     if is_new and not missing:
-        _in_force(app, request, statement, content, signer)
+        _in_force(app, request, arguments, statement, signer)
     return {
         "snapshot": digest,
         "known": not is_new,
@@ -126,10 +133,14 @@ def _keep_part(app: App, statement: advisories.Statement, content: bytes) -> Non
 
 
 def _in_force(
-    app: App, request: Request, statement: advisories.Statement, content: bytes, signer: str
+    app: App,
+    request: Request,
+    arguments: TakeArguments,
+    statement: advisories.Statement,
+    signer: str,
 ) -> None:
     fact = f.AdvisoriesImported(
-        snapshot=app.blobs.put(content),
+        snapshot=app.blobs.put(_bytes(arguments.envelope)),
         signer=signer,
         made_at_ms=statement.made_at_ms,
         newest_ms=statement.newest_ms,
@@ -139,8 +150,23 @@ def _in_force(
         likely=statement.total("likely"),
         ecosystems=statement.ecosystems(),
     )
-    now = app.clock.now_ms()
-    app.command(request, lambda w: rules.take(w, request.asker, fact, now), (fact.snapshot,))
+    now, less = app.clock.now_ms(), arguments.less
+    app.command(
+        request,
+        lambda w: rules.take(w, request.asker, fact, now, less),
+        (fact.snapshot,),
+        arguments.reason,
+    )
+
+
+def _no_reason() -> Refused:
+    return Refused(
+        "advisories.less.input",
+        "snapshot",
+        expected="why it may hold less than the one in force",
+        found="no reason",
+        remedy="say it: --reason TEXT",
+    )
 
 
 def _bytes(text: str) -> bytes:

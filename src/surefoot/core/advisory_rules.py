@@ -6,6 +6,8 @@ one of the future is refused, for none could follow it. Pure rules.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from surefoot.core import facts as f
 from surefoot.core.advisory_policy import AdvisoryPolicy
 from surefoot.core.advisory_report import HOUR_MS
@@ -16,6 +18,8 @@ from surefoot.trust.entry import text_of_time
 from surefoot.trust.keys import PublicKey, parse_public_line
 
 PERMISSION = "finding.manage"
+_MANY = 20
+"""Fewer records about an ecosystem come and go."""
 
 
 def policy_of(world: World) -> AdvisoryPolicy:
@@ -61,7 +65,23 @@ def check_new(world: World, made_at_ms: int, snapshot: str, now_ms: int) -> bool
     return True
 
 
-def take(world: World, asker: Asker, fact: f.AdvisoriesImported, now_ms: int) -> list[f.Fact]:
+def check_whole(world: World, ecosystems: Mapping[str, int], less: bool) -> None:
+    """Refuse a snapshot that lost most of what one in force knows: its source was cut short."""
+    for name, held in world.advisories.ecosystems.items():
+        found = ecosystems.get(name, 0)
+        if not less and held >= _MANY and found * 2 < held:
+            raise Refused(
+                "advisories.snapshot.less",
+                "snapshot",
+                expected=f"at least half of the {held} records about {name} that are in force",
+                found=f"{found}",
+                remedy="look whether its source is whole; if it is meant so: --less --reason TEXT",
+            )
+
+
+def take(
+    world: World, asker: Asker, fact: f.AdvisoriesImported, now_ms: int, less: bool = False
+) -> list[f.Fact]:
     """Judge by this snapshot from now on; the same again changes nothing."""
     require(world, asker, PERMISSION)
     if fact.signer not in {key.fingerprint for key in signers_of(world)}:
@@ -72,4 +92,7 @@ def take(world: World, asker: Asker, fact: f.AdvisoriesImported, now_ms: int) ->
             found=fact.signer,
             remedy="import it again",
         )
-    return [fact] if check_new(world, fact.made_at_ms, fact.snapshot, now_ms) else []
+    if not check_new(world, fact.made_at_ms, fact.snapshot, now_ms):
+        return []
+    check_whole(world, fact.ecosystems, less)
+    return [fact]

@@ -69,7 +69,8 @@ def take(options: argparse.Namespace) -> None:
     try:
         with file.open("rb") as opened:
             sealed, entries = _statement(opened)
-            body = {"envelope": base64.b64encode(sealed).decode()}
+            body = {**asking.given(options), "envelope": base64.b64encode(sealed).decode()}
+            body.pop("file")
             answer = client.ask(command.method, command.path, body)
             missing = set(answer["missing"])
             for entry, content in _parts(opened, entries):

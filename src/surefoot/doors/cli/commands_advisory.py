@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.doors.cli.commands_words import AT, command, question
+from surefoot.doors.cli.commands_words import AT, REASON, command, question
 from surefoot.doors.cli.tree import Command, Word
 
 _COMPONENT = Word("component", "the component, or the role of the host, like edge-gateway")
@@ -33,7 +33,11 @@ ADVISORIES = (
     Command(
         "advisories import",
         "take a signed snapshot; it judges from then on",
-        (Word("file", "the snapshot"),),
+        (
+            Word("file", "the snapshot"),
+            Word("--less", "it may hold much less than the one in force; say why", flag=True),
+            REASON,
+        ),
         "advisories:take",
         "POST",
         "/advisories",
