@@ -105,7 +105,7 @@ def shown(port: int, issuer: Issuer) -> bytes:
 
 def awaited(port: int, issuer: Issuer, before: bytes) -> bytes:
     """Another certificate than before, as soon as it is shown."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (found := shown(port, issuer)) == before:
         assert time.monotonic() < deadline
         time.sleep(0.1)

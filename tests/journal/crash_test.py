@@ -106,7 +106,7 @@ def test_a_process_that_joins_with_a_checkpoint_file_of_its_own(
     second.transact(lambda world: [draft()], ANN, "two")
     assert first.read(lambda world: list(world.requests)) == ["one", "two"]
     first.transact(lambda world: [draft()], ANN, "three")
-    assert second.wait_for_change(4, 5) == 6
+    assert second.wait_for_change(4, 90) == 6
     assert second.read(lambda world: list(world.requests)) == ["one", "two", "three"]
     assert open_checkpoint(second.checkpoint(), KEY.verifier).size == 6
     one.close()

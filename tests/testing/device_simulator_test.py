@@ -11,6 +11,7 @@ import pytest
 from surefoot.core.governance import WavePolicy
 from surefoot.core.rollout import judge_return, judge_wave
 from surefoot.core.target import Step
+from surefoot.engine.clock import SystemClock
 from surefoot.testing.claims import Claims
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 from surefoot.testing.device_simulator import Run, SimulatedDevice, Summary, run_simulation
@@ -101,7 +102,7 @@ def drive(
     with DoorServer(house.desk()) as server:
         thread = threading.Thread(target=engine)
         thread.start()
-        run = Run(url=server.url, environment=ENV, poll_seconds=poll, seconds_max=240)
+        run = Run(url=server.url, environment=ENV, poll_seconds=poll, seconds_max=900)
         try:
             summary = run_simulation(run, devices, over.is_set)
         finally:
@@ -135,7 +136,7 @@ def balance(house: DeviceHouse, devices: list[SimulatedDevice]) -> None:
         assert number <= says[version]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_thousand_devices_reach_the_new_version(tmp_path: Path) -> None:
     house = DeviceHouse(tmp_path)
     devices = fleet_of(1000, duplicates=100, reconnects=100)
@@ -169,11 +170,24 @@ def test_a_bad_image_stops_in_the_first_wave_and_devices_return(tmp_path: Path) 
 
 
 def test_lies_and_skips_never_count_as_installed(tmp_path: Path) -> None:
-    house = DeviceHouse(tmp_path)
+    ahead = threading.Event()
+    clock = SystemClock()
+    house = DeviceHouse(tmp_path, now_ms=lambda: clock.now_ms() + 7_200_000 * ahead.is_set())
     devices = fleet_of(40, lies=10, skips=10, silent=10)
     house.enrol(ENV, *(d.device for d in devices))
-    policy = WavePolicy(success_percent=50, error_percent=60, minimum_sample=40, deadline_seconds=3)
-    campaign = Campaign(house, policy, (100,), returns=False)
+    policy = WavePolicy(
+        success_percent=50, error_percent=60, minimum_sample=40, deadline_seconds=3600
+    )
+
+    class Patient(Campaign):
+        """The deadline passes as soon as every honest device has ended."""
+
+        def turn(self) -> bool:
+            if house.seal(ENV).get("0", {}).get("verified") == 10:
+                ahead.set()
+            return super().turn()
+
+    campaign = Patient(house, policy, (100,), returns=False)
     drive(house, campaign, devices)
     assert campaign.verdicts == ["stopped"]
     first = house.seal(ENV)["0"]

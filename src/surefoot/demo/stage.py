@@ -235,7 +235,7 @@ class Stage:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         try:
-            status = process.wait(timeout=30)
+            status = process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
@@ -257,7 +257,7 @@ class Stage:
         for process in self.keepers():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.keepers() and time.monotonic() < deadline:
             time.sleep(0.05)
         for process in self.keepers():

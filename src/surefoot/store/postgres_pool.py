@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from surefoot.core.errors import Failed
 
 CONNECTIONS_MAX = 12
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 30
 _OPTIONS = (
     "-c lock_timeout=20000 -c idle_in_transaction_session_timeout=60000"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"

@@ -21,7 +21,7 @@ from surefoot.testing.waiting import until
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoorClient]:
     house = DeviceHouse(tmp_path_factory.mktemp("house"))
     house.enrol(ENV, "dev1")
-    with DoorServer(house.desk(), body_seconds_max=0.5) as server:
+    with DoorServer(house.desk(), body_seconds_max=3.0) as server:
         yield DoorClient(house, server)
     house.database.close()
 

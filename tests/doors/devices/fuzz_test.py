@@ -48,7 +48,7 @@ WORDS = [
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoorClient]:
     house = DeviceHouse(tmp_path_factory.mktemp("house"))
     house.enrol(ENV, "dev1", "dev2")
-    with DoorServer(house.desk(), body_seconds_max=0.5) as server:
+    with DoorServer(house.desk(), body_seconds_max=3.0) as server:
         yield DoorClient(house, server)
     house.database.close()
 

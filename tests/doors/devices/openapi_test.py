@@ -41,7 +41,7 @@ def test_the_kept_description_is_this_one() -> None:
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoorClient]:
     house = DeviceHouse(tmp_path_factory.mktemp("house"))
     house.enrol(ENV, "dev1")
-    with DoorServer(house.desk(), body_seconds_max=1.0) as server:
+    with DoorServer(house.desk(), body_seconds_max=3.0) as server:
         yield DoorClient(house, server)
     house.database.close()
 

@@ -36,7 +36,7 @@ def packet(lists: tuple[str, ...], kind: int = 20) -> bytes:
 
 
 def look(port: int) -> Evidence:
-    asked = {"endpoints": [{"address": f"127.0.0.1:{port}", "kind": "ssh"}], "seconds": 5}
+    asked = {"endpoints": [{"address": f"127.0.0.1:{port}", "kind": "ssh"}], "seconds": 60}
     return TransportGate(lambda: 0).run(SUBJECT, asked)
 
 
@@ -48,7 +48,7 @@ def server(serve: Serve, lists: tuple[str, ...], banner: bytes = b"SSH-2.0-test\
     def treat(opened: socket.socket) -> None:
         opened.sendall(banner)
         with suppress(TimeoutError):
-            opened.settimeout(5)
+            opened.settimeout(60)
             opened.recv(100)
         opened.sendall(packet(lists))
 
@@ -115,7 +115,7 @@ def test_what_is_no_ssh_is_inconclusive(said: bytes, serve: Serve) -> None:
     def treat(opened: socket.socket) -> None:
         opened.sendall(said)
         opened.shutdown(socket.SHUT_WR)
-        opened.settimeout(5)
+        opened.settimeout(60)
         with suppress(OSError):
             while opened.recv(100):
                 pass

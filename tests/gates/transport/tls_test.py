@@ -147,7 +147,7 @@ def test_a_server_that_drips_ends_by_the_deadline(serve: Serve) -> None:
             opened.sendall(bytes([byte]))
             time.sleep(0.01)
 
-    evidence = look(tls(serve(treat)), seconds=0.2)
+    evidence = look(tls(serve(treat)), seconds=1)
     assert verdict(evidence) == "inconclusive"
     assert "in time" in str(evidence.coverage["not_found_out"])
 

@@ -46,9 +46,9 @@ from surefoot.targets.database.sql import Engine, Statement, tokens
 
 _LOCK_KEY = 0x5375726566  # the same for every worker; of no other meaning
 _NAME_MAX = 63
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 30
 _TOOL_WORDS_MAX = 500
-_LEAVE_SECONDS = 1.0  # a session that was just closed may be listed for a moment
+_LEAVE_SECONDS = 5.0  # a session that was just closed may be listed for a moment
 _SESSIONS = """
     SELECT application_name, count(*) FROM pg_stat_activity
     WHERE datname = %s AND backend_type = 'client backend' GROUP BY 1 ORDER BY 1 LIMIT 10
@@ -274,7 +274,7 @@ class PostgresDriver:
             if time.monotonic() > end:
                 found = ", ".join(f"{count} of {who or 'no name'}" for who, count in sessions)
                 raise writers_alive(f"database {name}", f"sessions: {found}"[:300])
-            time.sleep(_LEAVE_SECONDS / 20)
+            time.sleep(0.05)
 
     def tool(self, program: str, database: str, *arguments: str) -> None:
         """Run pg_dump or pg_restore. Raises `Failed` with the end of its own words."""
