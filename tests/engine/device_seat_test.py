@@ -6,6 +6,7 @@ from surefoot.engine.device_seat import Seat, seat_of
 from surefoot.store.device import DeskRow
 
 TOKEN = b"\x01" * 32
+ROW = (1, 1, "production", "d", TOKEN, True, 5, False, 7, "offered", False)
 
 
 def seat(*, fits: bool = True, proved: bool = True, **changes: object) -> Seat:
@@ -67,3 +68,9 @@ def test_the_change_number_follows_the_content_of_the_offer() -> None:
         assert seat(**other).change != base  # type: ignore[arg-type]
     assert seat(wants_attributes=False).change == base
     assert -(2**31) <= base < 2**31
+
+
+def test_an_offer_that_becomes_forced_has_another_change_number() -> None:
+    free = seat_of(DeskRow(*ROW), 300, fits=True, proved=True, forced=False)
+    bound = seat_of(DeskRow(*ROW), 300, fits=True, proved=True)
+    assert free.change and bound.change and free.change != bound.change

@@ -30,13 +30,15 @@ _FIRST_WEEKDAY = 3
 class Paced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was let begin in a rollout: how many in all, and when in the last minute (ms, count).
 
-    `paused` and `ended` say that this was carried out at the devices already.
+    `paused` and `ended` say that this was carried out at the devices already; what was assigned
+    until `bound_ms` (UTC) has been told that it is forced.
     """
 
     released: int = 0
     recent: tuple[tuple[int, int], ...] = ()
     paused: bool = False
     ended: bool = False
+    bound_ms: int = 0
 
 
 def allowance(

@@ -25,11 +25,12 @@ import msgspec
 from surefoot.core.device import OPEN, CancelFeedback, Consented, Feedback, Fetched, Opened
 from surefoot.core.errors import Refused, SurefootError
 from surefoot.core.offer import AutoConfirm, Firmware, Image, Offer, Poll
-from surefoot.core.profile import profile_of, withheld
+from surefoot.core.profile import profile_of
 from surefoot.core.target import Blobs
 from surefoot.engine.device_group import GroupCommit
 from surefoot.engine.device_images import DeviceImages
 from surefoot.engine.device_seat import Seat, seat_of
+from surefoot.engine.device_terms import DeviceTerms
 from surefoot.store.device import (
     AttributesPut,
     AutoConfirmPut,
@@ -79,7 +80,7 @@ class DeviceDesk:
         self._change = (0, 0)
         self._refreshing = threading.Lock()
         self._seen: dict[int, int] = {}
-        self._files: dict[str, str] = {}
+        self._terms = DeviceTerms(registry, now_ms)
         self._group = GroupCommit(self._record)
         self._notice = asyncio.Event()
         self._unwatch: Callable[[], None] = lambda: None
@@ -136,18 +137,8 @@ class DeviceDesk:
         if proved and not row.cancelling and not self._images.ready(row.firmware):
             self._without[row.number] = row
             proved = False
-        seats[row.device] = seat_of(row, seconds, fits=self._fits(row), proved=proved)
-
-    def _fits(self, row: DeskRow) -> bool:
-        """Whether the device's client can take the image of its action."""
-        if not row.profile:
-            return True
-        if row.firmware not in self._files:
-            found = self._registry.firmware(row.firmware)
-            self._files[row.firmware] = found.file if found else ""
-        only = row.kind == "download"
-        files = [[self._files[row.firmware]]]
-        return not withheld(profile_of(row.profile), files, download_only=only)
+        fits, forced = self._terms.fits(row), not proved or self._terms.is_forced(row)
+        seats[row.device] = seat_of(row, seconds, fits=fits, proved=proved, forced=forced)
 
     def _seat(self, environment: str, device: str) -> Seat | None:
         # Environments are mostly asked for as they are kept: folding the name is the exception.

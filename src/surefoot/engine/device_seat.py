@@ -44,8 +44,13 @@ class Seat(Poll, frozen=True, kw_only=True, gc=False):
     ground: Ground
 
 
-def seat_of(row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool) -> Seat:
-    """The seat. `fits`: the device's client can take the image; `proved`: its claim was proved."""
+def seat_of(
+    row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool, forced: bool = True
+) -> Seat:
+    """The seat. `fits`: the device's client can take the image; `proved`: its claim was proved.
+
+    One that is not `forced` has another change number, so that its device hears when it is.
+    """
     opened = row.state in OPEN and not row.standing and proved and not row.held
     waits = opened and row.consent in WAITING
     offered = opened and fits and not waits
@@ -58,7 +63,7 @@ def seat_of(row: DeskRow, sleep_seconds: int, *, fits: bool, proved: bool) -> Se
         cancel=row.action if opened and row.cancelling else 0,
         confirm=row.action if waits and not row.cancelling else 0,
         installed=0 if row.standing else installed,
-        change=_change(row) if offered or waits else 0,
+        change=_change(row, forced) if offered or waits else 0,
         wants_attributes=row.wants_attributes and not row.standing,
         number=row.number,
         device=row.device,
@@ -84,9 +89,11 @@ def _hash(row: DeskRow) -> bytes:
     return row.token_hash if known else _NOBODYS
 
 
-def _change(row: DeskRow) -> int:
+def _change(row: DeskRow, forced: bool) -> int:
     """The change number of an offer: other content, another number, signed 32 bits, never 0."""
-    content = f"{row.action}/{row.firmware}/{row.profile}/{row.consent}"
+    content = (
+        f"{row.action}/{row.firmware}/{row.profile}/{row.consent}{'' if forced else '/attempt'}"
+    )
     number = int.from_bytes(hashlib.sha256(content.encode()).digest()[:4], "big", signed=True)
     return number or 1
 

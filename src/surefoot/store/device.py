@@ -90,6 +90,7 @@ class DeskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     profile_by: str = ""
     held: str = ""
     kind: str = ""
+    assigned_ms: int = 0
 
 
 class DeviceSummary(msgspec.Struct, frozen=True, array_like=True):
@@ -247,6 +248,12 @@ class DeviceRegistry:
             download_only=row[4] == "download",
             messages=tuple(line[0] for line in found),
         )
+
+    def terms(self, environment: str, deployment: int) -> Terms:
+        """What a rollout's plan says about its pace and urgency; it never changes."""
+        with self._database.read() as session:
+            row = session.row("device_pace.find", environment=environment, deployment=deployment)
+        return msgspec.json.decode(row[0], type=Terms) if row else Terms()
 
     def claim(self, environment: str, deployment: int, wave: str) -> bytes:
         """A wave's step with the proof of its claim, as the fleet target kept it; or nothing."""

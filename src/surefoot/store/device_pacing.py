@@ -32,6 +32,7 @@ PORTION = 5_000
 _ZONE_NAMES = ("timezone", "tz")
 _AGAIN = (2, 1, 0)
 _ENDED = ("stopped", "returned")
+_BIND_EVERY_MS = 60_000
 
 OffsetOf = Callable[[str, str], Offset]
 """The offset of a time zone by its name; of the second one when the first is not known."""
@@ -121,7 +122,7 @@ class _Pass:
             return True
         if self._paced.paused:
             return False
-        if self._is_over or self._closing(1) or self._nothing_left():
+        if self._is_over or self._binds() or self._closing(1) or self._nothing_left():
             return True
         return any(self._may(again) != 0 and self._waiting(again, 1) for again in _AGAIN)
 
@@ -132,6 +133,10 @@ class _Pass:
 
     def _nothing_left(self) -> bool:
         if not self._rollout.ended:
+            return False
+        if self._terms.urgency == "time-forced" and self._session.row(
+            "device_pace.open", **self._key
+        ):
             return False
         return not self._session.row("device_pace.first_held", **self._key, never_ms=NEVER_MS)
 
@@ -145,6 +150,8 @@ class _Pass:
             self._paced = msgspec.structs.replace(self._paced, paused=False)
         if self._is_over:
             return self._withdraw(ledger)
+        if self._binds():
+            self._bind()
         changed = self._close() + sum(self._release(again) for again in _AGAIN)
         self._touch()
         return self._keep(changed, done=self._nothing_left())
@@ -162,6 +169,28 @@ class _Pass:
         self._session.run("device_pace.touch_paused", **self._key, change=change)
         self._paced = msgspec.structs.replace(self._paced, paused=True)
         return self._keep(held)
+
+    def _binds(self) -> bool:
+        """Whether it is time to look for offers that have become forced: not with every pass."""
+        if self._terms.urgency != "time-forced":
+            return False
+        return self._bound_ms - self._paced.bound_ms >= _BIND_EVERY_MS
+
+    @property
+    def _bound_ms(self) -> int:
+        """What was assigned until then is forced by now."""
+        return self._now_ms - self._terms.force_after_seconds * 1000
+
+    def _bind(self) -> None:
+        """Let devices hear that what they were free to take is forced now."""
+        self._session.run(
+            "device_pace.touch_bound",
+            **self._key,
+            change=take_numbers(self._session, "change", 1),
+            after_ms=self._paced.bound_ms,
+            until_ms=self._bound_ms,
+        )
+        self._paced = msgspec.structs.replace(self._paced, bound_ms=self._bound_ms)
 
     def _withdraw(self, ledger: DeviceLedger) -> int:
         """At the end: what no device has begun."""

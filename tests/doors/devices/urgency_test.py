@@ -101,6 +101,24 @@ def test_a_time_forced_offer_is_forced_from_its_time_on(door: DoorClient, now: N
     assert status == 200
 
 
+def test_a_device_hears_that_its_time_has_come_by_another_address(
+    door: DoorClient, now: Now
+) -> None:
+    action = assign(door, "time-forced", 3_600)
+    before = door.links()["deploymentBase"]
+    now.ms += 3_600_000 - 1
+    door.house.pace(ENV, 1)
+    assert door.links()["deploymentBase"] == before
+    now.ms += 60_001
+    door.house.pace(ENV, 1)
+    until(lambda: door.links()["deploymentBase"] != before)
+    assert f"/deploymentBase/{action}?c=" in door.links()["deploymentBase"]
+    assert handling(door, action) == ("forced", "forced")
+    changes = door.house.registry.newest_change()
+    door.house.pace(ENV, 1)
+    assert door.house.registry.newest_change() == changes, "once is enough"
+
+
 def test_what_takes_a_soft_rollout_back_is_forced(door: DoorClient) -> None:
     action = assign(door, "soft")
     assert handling(door, action) == ("attempt", "attempt")

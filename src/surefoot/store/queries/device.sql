@@ -56,7 +56,8 @@ SELECT c.change, d.number, d.environment, d.device, d.token_hash, d.wants_attrib
     d.removed, c.action, COALESCE(a.state, ''), COALESCE(a.cancelling, 0),
     COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(a.firmware, ''),
     COALESCE(e.consent, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
-    COALESCE(t.profile_by, ''), COALESCE(h.held, ''), COALESCE(a.kind, '')
+    COALESCE(t.profile_by, ''), COALESCE(h.held, ''), COALESCE(a.kind, ''),
+    COALESCE(a.assigned_ms, 0)
 FROM (SELECT number, action, change FROM device_heads
         WHERE (change, number) > (:change, :number) ORDER BY change, number LIMIT :limit) c
     JOIN devices d ON d.number = c.number

@@ -95,6 +95,18 @@ DELETE FROM device_holds WHERE environment = :environment AND deployment = :depl
         WHERE h.environment = :environment AND h.deployment = :deployment AND h.held = ''
             AND a.state <> 'assigned')
 
+-- name: open
+SELECT action FROM device_actions
+WHERE environment = :environment AND deployment = :deployment AND kind = 'update'
+    AND state IN ('assigned', 'offered', 'downloading', 'installing') LIMIT 1
+
+-- name: touch_bound
+UPDATE device_heads SET change = :change
+WHERE number IN (SELECT number FROM device_actions
+    WHERE environment = :environment AND deployment = :deployment AND kind = 'update'
+        AND state IN ('assigned', 'offered', 'downloading', 'installing')
+        AND assigned_ms > :after_ms AND assigned_ms <= :until_ms)
+
 -- name: held
 SELECT held, COUNT(*), MIN(due_ms) FROM device_holds
 WHERE environment = :environment AND deployment = :deployment AND held <> ''
