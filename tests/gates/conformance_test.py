@@ -1,5 +1,6 @@
 """Each gate passes the shipped conformance suite."""
 
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from surefoot.gates.active import Permit
 from surefoot.gates.load.assess import Tolerance
 from surefoot.gates.load.gate import LoadGate
 from surefoot.gates.provenance import PREDICATE_TYPE, ProvenanceGate
+from surefoot.gates.resilience.gate import ResilienceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.store.blobs import FileBlobs
 from surefoot.supply.source import GitObject
@@ -105,6 +107,24 @@ class TestLoad(GateConformance):
             return {"endpoint": answering, "scenarios": [scenario | {"steps": [step]}]}
 
         return Case(gate, asked(200), asked(201))
+
+
+class TestResilience(GateConformance):
+    @pytest.fixture
+    def case(self, blobs: FileBlobs, answering: str) -> Case:
+        leave = Permit(run="r", environment="dev", endpoints=(answering,))
+        wide = {"p99_ms": 100_000, "recovery_seconds": 60, "memory_mib": 9_999, "descriptors": 999}
+        asked: dict[str, Any] = {
+            "endpoint": answering,
+            "pids": [os.getpid()],
+            "bounds": wide,
+            "look_seconds": 60.0,
+            "lag_seconds": 60.0,
+            "login": {"path": "/", "body": "{password}", "tries": 5},
+        }
+        gate = ResilienceGate(leave, blobs, now_ms)
+        good, bad = ["large-headers"], ["large-headers", "login"]
+        return Case(gate, asked | {"attacks": good}, asked | {"attacks": bad})
 
 
 class TestSecrets(GateConformance):

@@ -46,6 +46,7 @@ ENTRIES = {
     "surefoot.compose.witness": "loaded by the commands of a witness",
     "surefoot.demo.run": "loaded by demo",
     "surefoot.gates.load.__main__": "started by the load gate",
+    "surefoot.gates.resilience.__main__": "started by the resilience gate",
     "surefoot.demo.terminal": "loaded by demo on a terminal",
     "surefoot.demo.yours": "loaded by demo --yours",
     "surefoot.doors.cli.main": "the command's entry point",

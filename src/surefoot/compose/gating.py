@@ -21,6 +21,7 @@ from surefoot.gates.active import STOP_FILE, Permit
 from surefoot.gates.hardening.gate import HardeningGate
 from surefoot.gates.load.gate import LoadGate
 from surefoot.gates.provenance import ProvenanceGate
+from surefoot.gates.resilience.gate import ResilienceGate
 from surefoot.gates.smoke import SmokeGate
 from surefoot.gates.tests import TestsGate
 from surefoot.gates.transport.gate import TransportGate
@@ -148,6 +149,7 @@ class Gating:
             ),
             "load": gate_step(self._load, self.blobs, self._load_arguments),
             "availability": availability_step(self._answered),
+            "resilience": gate_step(self._resilience, self.blobs, self._resilience_arguments),
         }
 
     def _hardening(self) -> HardeningGate:
@@ -160,6 +162,22 @@ class Gating:
             self.now_ms,
             stopped=lambda: self.log.read(lambda w: bool(w.deployments[plan.deployment].stopping)),
         )
+
+    def _resilience(self, plan: Plan) -> ResilienceGate:
+        return ResilienceGate(
+            self._permit(plan, "resilience"),
+            self.blobs,
+            self.now_ms,
+            stopped=lambda: self.log.read(lambda w: bool(w.deployments[plan.deployment].stopping)),
+        )
+
+    def _resilience_arguments(self, plan: Plan, step: Step) -> Plain:
+        services = self.manifest(plan.release).of_kind("service")
+        target = self.targets(plan.environment)["process"]
+        assert isinstance(target, ProcessTarget)
+        asked: Plain = {"endpoint": self._listener(plan.environment, plan.release)}
+        asked["pids"] = list(target.pids(services[0].name))
+        return {**step.arguments, **asked}
 
     def _permit(self, plan: Plan, gate: str) -> Permit:
         """Leave to test the environment's service, and those it is to be compared with."""

@@ -35,6 +35,7 @@ _PHASES = {
     "transport": 81,
     "load": 82,
     "availability": 85,
+    "resilience": 87,
     "wave": 90,
     "await": 90,
     "soak": 90,

@@ -1,4 +1,4 @@
-"""What must hold in the load scenarios of a definition, and between them and the environments.
+"""What must hold in what active tests are asked, and between it and the environments.
 
 One small function a rule, as in `check.py`, whose list of rules ends up with these.
 """
@@ -13,6 +13,8 @@ from surefoot.product.load_form import LoadScenario
 Path = tuple[str | int, ...]
 Complaint = tuple[Path, str, str, str]
 STRESS_SECONDS_MIN = 20
+WATCH_CONNECTIONS = 50
+KINDS = 10
 
 
 def _named(d: Definition) -> Iterator[Complaint]:
@@ -76,4 +78,29 @@ def _room(path: Path, scenario: LoadScenario, d: Definition) -> Iterator[Complai
         yield (*path, "against"), "a scenario marked safe", found, "say safe: true, if it is"
 
 
-LOAD_RULES = (_named, _scenarios)
+def _resilience(d: Definition) -> Iterator[Complaint]:
+    asked, path = d.pipeline.resilience, ("pipeline", "resilience")
+    named = "resilience" in d.pipeline.deploy
+    if named != (asked is not None):
+        found = "no such key" if named else "abuse that never runs"
+        yield path, "it together with resilience in pipeline.deploy", found, ""
+    if asked is None:
+        return
+    if not any(isinstance(c, Service) for c in d.components.values()):
+        yield path, "a service to try", "no service in components", ""
+    if "login" in asked.attacks and asked.login is None:
+        yield (*path, "login"), "it, as attacks names login", "no such key", ""
+    for index, kind in enumerate(asked.attacks):
+        if kind in asked.attacks[:index]:
+            yield (*path, "attacks", index), f"{kind} once", "twice", ""
+    budget = d.pipeline.active
+    if asked.connections > budget.connections - WATCH_CONNECTIONS:
+        most = budget.connections - WATCH_CONNECTIONS
+        remedy = "fewer, or a larger pipeline.active.connections"
+        yield (*path, "connections"), f"at most {most}", str(asked.connections), remedy
+    if asked.seconds * (len(asked.attacks) or KINDS) > budget.seconds:
+        remedy = "shorter, or a larger pipeline.active.seconds"
+        yield (*path, "seconds"), f"at most {budget.seconds} in all", "more", remedy
+
+
+LOAD_RULES = (_named, _scenarios, _resilience)

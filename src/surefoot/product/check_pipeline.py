@@ -12,7 +12,7 @@ from surefoot.product.form import Definition, Firmware, Service, Smoke
 from surefoot.trust.keys import parse_public_line
 
 RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
-DEPLOY_GATES = ("smoke", "hardening", "transport", "load")
+DEPLOY_GATES = ("smoke", "hardening", "transport", "load", "resilience")
 WATCH_GATES = ("drift", "smoke", "provenance", "vulnerabilities", "hardening", "transport")
 
 

@@ -18,6 +18,7 @@ from surefoot.core.fiql import LENGTH_MAX as QUERY_LENGTH_MAX
 from surefoot.core.target import Plain
 from surefoot.product.gate_form import Hardening, Transport
 from surefoot.product.load_form import ActiveBudget, LoadScenario
+from surefoot.product.resilience_form import Resilience
 from surefoot.product.words import (
     Column,
     DeviceId,
@@ -156,6 +157,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     smoke: Annotated[tuple[Smoke, ...], Meta(max_length=100)] = ()
     hardening: Hardening | None = None
     load: Annotated[tuple[LoadScenario, ...], Meta(max_length=20)] = ()
+    resilience: Resilience | None = None
     active: ActiveBudget = ActiveBudget()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import inspect
 
-from surefoot.product import form, gate_form, load_form
+from surefoot.product import form, gate_form, load_form, resilience_form
 from surefoot.product.check import PERMISSIONS
 from surefoot.product.check_pipeline import DEPLOY_GATES, RELEASE_GATES, WATCH_GATES
 from surefoot.product.read import expected_of
@@ -32,6 +32,9 @@ _RECORDS: tuple[tuple[str, type], ...] = (
     ("pipeline.load, each scenario", load_form.LoadScenario),
     ("pipeline.load, each step", load_form.LoadStep),
     ("pipeline.load, limits", load_form.LoadLimits),
+    ("pipeline.resilience", resilience_form.Resilience),
+    ("pipeline.resilience.login", resilience_form.ResilienceLogin),
+    ("pipeline.resilience.limits", resilience_form.ResilienceLimits),
     ("pipeline.active", load_form.ActiveBudget),
     ("hardening.except and transport.except, each", gate_form.Exemption),
     ("environments.NAME.transport", gate_form.Transport),

@@ -75,10 +75,13 @@ def _asked(definition: Definition) -> list[object]:
         if about is not None:
             plain = without_nulls(msgspec.to_builtins(about))
             rows.append({"gate": gate, "environment": name, "asked": plain})
+    pipeline = definition.plain()["pipeline"]
+    assert isinstance(pipeline, dict)
     if definition.pipeline.load:
-        pipeline = definition.plain()["pipeline"]
-        assert isinstance(pipeline, dict)
         rows.append({"gate": "load", "asked": [pipeline["load"], pipeline["active"]]})
+    if definition.pipeline.resilience is not None:
+        tried = [pipeline["resilience"], pipeline["active"]]
+        rows.append({"gate": "resilience", "asked": tried})
     return rows
 
 

@@ -146,6 +146,14 @@ class ProcessTarget:
         state = read_state(self._folder / check_component(component))
         return state.address if state is not None else ""
 
+    def pids(self, component: str) -> tuple[int, ...]:
+        """The processes that serve a component now: its keeper, and the live generation's."""
+        folder = self._folder / check_component(component)
+        state, live = read_state(folder), live_of(folder)
+        record = looking.read_record(Place(folder, live).folder) if live else None
+        known = (state.identity if state else None, record.identity if record else None)
+        return tuple(one.pid for one in known if one is not None)
+
     # -- steps -------------------------------------------------------------------------------
 
     def _act(self, step: Step) -> Callable[[], Outcome]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from surefoot.gates.active import Meter, Over
 from surefoot.gates.load.generator import Done
 from surefoot.gates.load.plan import Arrival, Step
-from surefoot.gates.load.reply import BadReply, Reply
+from surefoot.gates.reply import BadReply, Reply
 
 
 class _Request:

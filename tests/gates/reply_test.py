@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.gates.load.reply import BODY_BYTES_MAX, BadReply, Reply
+from surefoot.gates.reply import BODY_BYTES_MAX, BadReply, Reply
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = [

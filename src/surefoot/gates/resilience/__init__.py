@@ -1,0 +1,1 @@
+"""The resilience gate: bounded abuse of a service, judged by a client that does no harm."""
