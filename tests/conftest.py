@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,44 @@ from surefoot.testing.simulator import Node
 # An example that takes long says something of the machine, not of the code.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
+
+_LOGS_MAX = 12
+_LOG_BYTES_MAX = 3000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows the ends of the logs in its folders: what its servers said."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"end of {file}", _end_of(file)) for file in _logs(item)]
+    return report
+
+
+def _logs(item: pytest.Function) -> list[Path]:
+    """The newest logs below the folders that the test was given."""
+    given = [*getattr(item, "funcargs", {}).values()]
+    places = [getattr(each, "stage", each) for each in given]
+    folders = {
+        place if isinstance(place, Path) else getattr(place, "folder", None) for place in places
+    }
+    found = {
+        file
+        for folder in folders
+        if isinstance(folder, Path) and folder.is_dir()
+        for kind in ("*.log", "events.jsonl")
+        for file in folder.rglob(kind)
+        if file.is_file() and file.stat().st_size
+    }
+    return sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)[:_LOGS_MAX]
+
+
+def _end_of(file: Path) -> str:
+    with file.open("rb") as content:
+        content.seek(max(file.stat().st_size - _LOG_BYTES_MAX, 0))
+        return content.read().decode(errors="replace")
 
 
 def _missing(reason: str) -> None:
