@@ -157,6 +157,23 @@ def junit(declared: int = 3) -> str:
     return f'<testsuites><testsuite tests="{declared}">{cases}</testsuite></testsuites>'
 
 
+def kube_bench(states: tuple[str, ...] = ("PASS", "FAIL", "PASS", "PASS"), said: int = 1) -> Any:
+    results = [
+        {"test_number": f"1.1.{n}", "test_desc": "a mode", "status": s, "type": ""}
+        for n, s in enumerate(states)
+    ]
+    manual = {"test_number": "1.2.1", "status": "WARN", "type": "manual"}
+    control = {
+        "id": "1",
+        "version": "cis-1.8",
+        "node_type": "master",
+        "tests": [{"section": "1.1", "results": [*results, manual]}],
+        "total_pass": states.count("PASS"),
+        "total_fail": said,
+    }
+    return {"Controls": [control], "Totals": {"total_fail": said}}
+
+
 def raw(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
@@ -168,6 +185,7 @@ WHOLE: dict[str, tuple[Any, int, bool]] = {
     "trivy": (trivy(), 3, True),
     "vex": (vex(), 2, False),
     "xccdf": (xccdf(), 1, True),
+    "kube-bench": (kube_bench(), 1, True),
     "lynis": (lynis(), 3, True),
     "junit": (junit(), 1, True),
 }
@@ -192,6 +210,9 @@ FAILS_OPEN: dict[str, tuple[str, Any]] = {
     "no rule was loaded": ("sarif", sarif(tool={"driver": {"name": "x"}}, results=[])),
     "the tool broke": ("sarif", sarif(invocations=[{"executionSuccessful": False}])),
     "the tool says nothing of its end": ("sarif", sarif(invocations=[])),
+    "a failed check was left out": ("kube-bench", kube_bench(("PASS",) * 9, said=1)),
+    "half of the checks were not made": ("kube-bench", kube_bench(("FAIL", "WARN"))),
+    "no check was made": ("kube-bench", kube_bench((), said=0)),
     "the run was cut short": ("lynis", lynis(ended=False)),
     "a test is missing": ("junit", junit(declared=4)),
     "no test ran": ("junit", '<testsuites><testsuite tests="0"/></testsuites>'),
@@ -229,7 +250,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("form", ["sarif", "zap", "wapiti", "trivy", "vex"])
+@pytest.mark.parametrize("form", ["kube-bench", "sarif", "zap", "wapiti", "trivy", "vex"])
 @given(data=st.data())
 @settings(max_examples=60)
 def test_a_field_of_another_kind_breaks_nothing(form: str, data: st.DataObject) -> None:

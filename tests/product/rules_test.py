@@ -20,8 +20,8 @@ def digest(text: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("release: [provenance, tests, secrets]", "release: []"),
-        ("release: [provenance, tests, secrets]", "release: [provenance, tests]"),
+        ("release: [provenance, tests, secrets, hardening]", "release: []"),
+        ("release: [provenance, tests, secrets, hardening]", "release: [provenance, tests]"),
         ("http: /health, status: 200", "http: /health"),
         ("data: {masked: [telemetry.room]}\n    freezes", "freezes"),
         ("approvals: {count: 2", "approvals: {count: 3"),
