@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import msgspec
 
-from surefoot.app.desired import declared
+from surefoot.app.desired import declared, infrastructure_of
 from surefoot.core.manifest import Manifest
 from surefoot.core.target import Plain, Step
 from surefoot.core.world import Environment
-from surefoot.product import Definition, Hardening, Transport
+from surefoot.product import Baseline, Definition, Hardening, Transport
+from surefoot.product import Environment as Declared
 from surefoot.product.form import without_nulls
 
 CHANGES_NOTHING_NEW = ("destroy", "backup", "revert-drift", "rollback")
@@ -35,6 +36,8 @@ def gate_arguments(name: str, manifest: Manifest, definition: Definition | None 
                 for c in manifest.components
             ]
         }
+    if name == "baseline" and definition is not None:
+        return _baseline(manifest, definition)
     if name == "tests":
         tested = [c for c in manifest.components if c.kind != "migrations"]
         return {
@@ -52,14 +55,39 @@ def gate_arguments(name: str, manifest: Manifest, definition: Definition | None 
 
 
 def _hardening(manifest: Manifest, definition: Definition | None) -> Plain:
-    """The artifacts to look into: those that are named, else of all services."""
     asked = (definition.pipeline.hardening if definition else None) or Hardening()
+    return _hardening_asked(asked) | _parts(manifest, asked.components)
+
+
+def _baseline(manifest: Manifest, definition: Definition) -> Plain:
+    asked = definition.pipeline.baseline
+    return (_baseline_asked(asked) if asked else {}) | _parts(
+        manifest, asked.components if asked else ()
+    )
+
+
+def _parts(manifest: Manifest, named: tuple[str, ...]) -> Plain:
+    """The artifacts to look into: those that are named, else of all services."""
     parts: list[Plain] = [
         {"name": c.name, "artifact": c.artifact}
         for c in manifest.components
-        if (c.name in asked.components if asked.components else c.kind == "service")
+        if (c.name in named if named else c.kind == "service")
     ]
-    return _hardening_asked(asked) | {"components": [*parts]}
+    return {"components": [*parts]}
+
+
+def baselines(definition: Definition) -> list[Baseline]:
+    """Every approved snapshot that the definition names."""
+    found = [definition.pipeline.baseline, *(e.baseline for e in definition.environments.values())]
+    return [each for each in found if each is not None]
+
+
+def declared_entries(asked: Declared) -> dict[str, str]:
+    """What an environment declares, as entries of a snapshot; of secrets their names alone."""
+    found = {f"setting: {key}": str(value) for key, value in asked.values.items()}
+    found |= {f"secret: {name}": "set" for name in asked.secrets}
+    infrastructure = infrastructure_of(asked)
+    return found | {f"infrastructure: {k}": str(v) for k, v in infrastructure.items()}
 
 
 def gate_steps(definition: Definition, environment: Environment, purpose: str) -> tuple[Step, ...]:
@@ -78,6 +106,8 @@ def gate_steps(definition: Definition, environment: Environment, purpose: str) -
         steps.append(
             _step("hardening", _hardening_asked(asked.hardening) | about, f"hardening of {where}")
         )
+    if asked.baseline is not None:
+        steps.append(_baseline_step(definition, asked, asked.baseline))
     if asked.transport is not None:
         count = len(asked.transport.endpoints)
         steps.append(
@@ -88,8 +118,30 @@ def gate_steps(definition: Definition, environment: Environment, purpose: str) -
     return tuple(steps)
 
 
+def _baseline_step(definition: Definition, asked: Declared, baseline: Baseline) -> Step:
+    others: Plain = {
+        name: e.baseline.digest
+        for name, e in definition.environments.items()
+        if e.baseline is not None and e is not asked
+    }
+    about: Plain = {
+        "root": baseline.root,
+        "files": [*baseline.files],
+        "declared": {**declared_entries(asked)},
+        "others": others,
+    }
+    summary = f"compare with the approved baseline {baseline.digest[7:19]}"
+    return _step("baseline", _baseline_asked(baseline) | about, summary)
+
+
 def _step(name: str, arguments: Plain, summary: str) -> Step:
     return Step(id=name, target=f"gate:{name}", action=name, arguments=arguments, summary=summary)
+
+
+def _baseline_asked(asked: Baseline) -> Plain:
+    plain = without_nulls(msgspec.to_builtins(asked))
+    assert isinstance(plain, dict)
+    return {"baseline": asked.digest, "except": plain["except"]}
 
 
 def _transport_asked(asked: Transport) -> Plain:

@@ -16,7 +16,7 @@ import msgspec
 from surefoot.app.desired import infrastructure_of
 from surefoot.app.draft import Draft, Source
 from surefoot.app.facade import App
-from surefoot.app.gate_asks import gate_arguments
+from surefoot.app.gate_asks import baselines, gate_arguments
 from surefoot.app.jobs import Report
 from surefoot.app.people import commitment
 from surefoot.app.tools import tools_of
@@ -36,6 +36,8 @@ from surefoot.supply.repository import Repository, require_signer
 from surefoot.targets.database.migration import describe
 from surefoot.targets.database.sql import Engine
 from surefoot.trust.digest import Digest, digest_of
+
+BASELINE_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Releasing:
@@ -84,6 +86,7 @@ class Releasing:
         content = repository.read_file(commit, FILE_NAME)
         definition = parse_definition(content)
         app.blobs.put(content)
+        _keep_baselines(app, repository, commit, definition)
         builder = self._make_builder(report)
         built: dict[str, BuiltComponent] = {}
         found: dict[str, str] = {}
@@ -200,6 +203,21 @@ class Releasing:
             report(f"gate {name}: {result.verdict}, {result.reason}")
             results.append(result)
         return tuple(results), tuple(r.evidence for r in results)
+
+
+def _keep_baselines(app: App, repository: Repository, commit: str, definition: Definition) -> None:
+    """Keep the approved snapshots at the commit; their digests are what people agreed to."""
+    for named in baselines(definition):
+        content = repository.read_file(commit, named.file, BASELINE_BYTES_MAX)
+        if digest_of(content) != named.digest:
+            raise Refused(
+                "baseline.digest",
+                f"baseline {named.file}",
+                expected=named.digest,
+                found=digest_of(content),
+                remedy="name the digest of the file in surefoot.yaml, and have both reviewed",
+            )
+        app.blobs.put(content)
 
 
 def judged(app: App, evidence: Evidence, subject: Digest) -> f.GateResult:

@@ -18,6 +18,7 @@ from surefoot.core.target import Outcome, Plain, Step, Target
 from surefoot.core.world import World
 from surefoot.engine.gate_step import availability_step, gate_step
 from surefoot.gates.active import STOP_FILE, Permit
+from surefoot.gates.baseline.gate import BaselineGate
 from surefoot.gates.hardening.gate import HardeningGate
 from surefoot.gates.load.gate import LoadGate
 from surefoot.gates.provenance import ProvenanceGate
@@ -86,6 +87,7 @@ class Gating:
             "secrets": self._secrets_gate,
             "hardening": self._hardening,
             "vulnerabilities": self._vulnerabilities,
+            "baseline": self._baseline,
         }
 
     def look_gates(self) -> Mapping[str, Callable[[], Gate]]:
@@ -93,6 +95,7 @@ class Gating:
         release = self.release_gates()
         return {
             "hardening": self._hardening,
+            "baseline": self._baseline,
             "transport": lambda: TransportGate(self.now_ms),
             **{name: release[name] for name in ("provenance", "vulnerabilities")},
         }
@@ -142,6 +145,9 @@ class Gating:
             "hardening": gate_step(
                 lambda plan: self._hardening(), self.blobs, lambda plan, step: step.arguments
             ),
+            "baseline": gate_step(
+                lambda plan: self._baseline(), self.blobs, lambda plan, step: step.arguments
+            ),
             "transport": gate_step(
                 lambda plan: TransportGate(self.now_ms),
                 self.blobs,
@@ -151,6 +157,9 @@ class Gating:
             "availability": availability_step(self._answered),
             "resilience": gate_step(self._resilience, self.blobs, self._resilience_arguments),
         }
+
+    def _baseline(self) -> BaselineGate:
+        return BaselineGate(self.blobs, self.now_ms)
 
     def _hardening(self) -> HardeningGate:
         return HardeningGate(self.blobs, self.now_ms)

@@ -21,6 +21,7 @@ Sign = Literal["+", "~", "-", "="]
 _PHASES = {
     "gate": 0,
     "hardening": 5,
+    "baseline": 6,
     "create": 10,
     "clone_from": 11,
     "restore": 12,

@@ -36,7 +36,7 @@ from surefoot.product.form import (
     Targets,
     Tests,
 )
-from surefoot.product.gate_form import Hardening, Transport
+from surefoot.product.gate_form import Baseline, Hardening, Transport
 from surefoot.product.node import DEPTH_MAX, SIZE_BYTES_MAX, Place, Trouble, place_of, read_tree
 from surefoot.product.read import BAD, Mistake, Path, Reader
 from surefoot.product.reference import reference_page
@@ -55,6 +55,7 @@ __all__ = [
     "RESERVED",
     "SIZE_BYTES_MAX",
     "Approvals",
+    "Baseline",
     "Build",
     "Compatibility",
     "Component",

@@ -6,14 +6,19 @@ One small function a rule, as in `check.py`, whose list of rules ends up with th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from surefoot.product.check_load import LOAD_RULES, Complaint, Path
 from surefoot.product.form import Definition, Firmware, Service, Smoke
+from surefoot.product.gate_form import Baseline, Hardening
 from surefoot.trust.keys import parse_public_line
 
-RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening")
-DEPLOY_GATES = ("smoke", "hardening", "transport", "load", "resilience")
-WATCH_GATES = ("drift", "smoke", "provenance", "vulnerabilities", "hardening", "transport")
+RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening", "baseline")
+DEPLOY_GATES = ("smoke", "hardening", "baseline", "transport", "load", "resilience")
+WATCH_GATES = (
+    *("drift", "smoke", "provenance", "vulnerabilities"),
+    *("hardening", "baseline", "transport"),
+)
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -75,12 +80,20 @@ def _smoke_kind(path: Path, check: Smoke, services: bool) -> Iterator[Complaint]
         yield path, "a service to ask", "no service in components", ""
 
 
-def _hardening(d: Definition) -> Iterator[Complaint]:
-    before, at_deploy = "hardening" in d.pipeline.release, "hardening" in d.pipeline.deploy
-    asked = d.pipeline.hardening
-    path: Path = ("pipeline", "hardening")
+def _looked_at(d: Definition) -> Iterator[Complaint]:
+    yield from _looks(d, "hardening")
+    yield from _looks(d, "baseline")
+
+
+def _looks(d: Definition, gate: Literal["hardening", "baseline"]) -> Iterator[Complaint]:
+    """A gate that looks into artifacts before a release, and at a host in a deployment."""
+    before, at_deploy = gate in d.pipeline.release, gate in d.pipeline.deploy
+    asked: Hardening | Baseline | None = getattr(d.pipeline, gate)
+    path: Path = ("pipeline", gate)
     if asked and not before:
-        yield path, "hardening in pipeline.release", "rules that never run", ""
+        yield path, f"{gate} in pipeline.release", "rules that never run", ""
+    if before and not asked and gate == "baseline":
+        yield path, "the key baseline, as pipeline.release names it", "no such key", ""
     if asked and asked.root != "/":
         yield (*path, "root"), "no root: artifacts are looked into", asked.root, "leave it out"
     for index, name in enumerate(asked.components if asked else ()):
@@ -90,12 +103,13 @@ def _hardening(d: Definition) -> Iterator[Complaint]:
     if before and not services and not (asked and asked.components):
         yield path, "components to look into, as there is no service", "none", ""
     for name, environment in d.environments.items():
-        path = ("environments", name, "hardening")
-        if at_deploy and environment.hardening is None:
-            yield path, "the key hardening, as pipeline.deploy names it", "no such key", ""
-        elif environment.hardening and not at_deploy:
-            yield path, "hardening in pipeline.deploy", "rules that never run", ""
-        elif environment.hardening and environment.hardening.components:
+        path = ("environments", name, gate)
+        found: Hardening | Baseline | None = getattr(environment, gate)
+        if at_deploy and found is None:
+            yield path, f"the key {gate}, as pipeline.deploy names it", "no such key", ""
+        elif found and not at_deploy and gate not in environment.watch:
+            yield path, f"{gate} in pipeline.deploy", "rules that never run", ""
+        elif found and found.components:
             yield (*path, "components"), "no components: the host is looked at", "some", ""
 
 
@@ -121,7 +135,7 @@ def _transport(d: Definition) -> Iterator[Complaint]:
         yield ("pipeline", "deploy"), "the key transport in an environment", "none has it", ""
     for name, transport in asked.items():
         path: Path = ("environments", name, "transport")
-        if not at_deploy:
+        if not at_deploy and "transport" not in d.environments[name].watch:
             yield path, "transport in pipeline.deploy", "checks that never run", ""
         seen: set[str] = set()
         for index, endpoint in enumerate(transport.endpoints):
@@ -146,8 +160,11 @@ def _watch(d: Definition) -> Iterator[Complaint]:
                 yield path, "smoke checks under pipeline.smoke", "none", ""
             elif gate == "vulnerabilities" and d.advisories is None:
                 yield path, "the key advisories: whose snapshots are believed", "no such key", ""
-            elif gate in ("hardening", "transport") and getattr(environment, gate) is None:
+            elif (
+                gate in ("hardening", "baseline", "transport")
+                and getattr(environment, gate) is None
+            ):
                 yield path, f"the key {gate} in this environment", "no such key", ""
 
 
-PIPELINE_RULES = (_pipeline, _smoke, _hardening, _advisories, _transport, *LOAD_RULES, _watch)
+PIPELINE_RULES = (_pipeline, _smoke, _looked_at, _advisories, _transport, *LOAD_RULES, _watch)

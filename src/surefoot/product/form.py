@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from surefoot.core.fiql import LENGTH_MAX as QUERY_LENGTH_MAX
 from surefoot.core.target import Plain
-from surefoot.product.gate_form import Hardening, Transport
+from surefoot.product.gate_form import Baseline, Hardening, Transport
 from surefoot.product.load_form import ActiveBudget, LoadScenario
 from surefoot.product.resilience_form import Resilience
 from surefoot.product.words import (
@@ -156,6 +156,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     deploy: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     smoke: Annotated[tuple[Smoke, ...], Meta(max_length=100)] = ()
     hardening: Hardening | None = None
+    baseline: Baseline | None = None
     load: Annotated[tuple[LoadScenario, ...], Meta(max_length=20)] = ()
     resilience: Resilience | None = None
     active: ActiveBudget = ActiveBudget()
@@ -314,6 +315,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     data: Data = Data()
     freezes: Annotated[tuple[Freeze, ...], Meta(max_length=200)] = ()
     hardening: Hardening | None = None
+    baseline: Baseline | None = None
     transport: Transport | None = None
     watch: dict[Name, Annotated[int, Meta(ge=1, le=44_640)]] = {}
 

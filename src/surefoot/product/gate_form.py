@@ -1,4 +1,4 @@
-"""The shapes of what the gates `hardening` and `transport` are asked, with their limits.
+"""The shapes of what `hardening`, `baseline` and `transport` are asked, with their limits.
 
 Does not: read YAML, or compare fields with each other (`check_pipeline.py`).
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from surefoot.product.words import Endpoint, Line, Moment, Name
+from surefoot.product.words import Endpoint, FilePath, Line, Moment, Name
 
 
 class Exemption(msgspec.Struct, frozen=True, kw_only=True, rename={"until_ms": "until"}):
@@ -35,6 +35,26 @@ class Hardening(msgspec.Struct, frozen=True, kw_only=True, rename={"exemptions":
     components: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
     groups: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
     evaluated_percent_min: Annotated[int, Meta(ge=1, le=100)] = 80
+    exemptions: Annotated[tuple[Exemption, ...], Meta(max_length=200)] = ()
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, rename={"exemptions": "except"}):
+    """The approved snapshot: a file of the repository, and its digest, which people agree to.
+
+    Before a release it is compared with the artifacts of `components`, all services unless some are
+    named; in a deployment with the host or the root file system at `root`, and with what the
+    environment declares. `files` are patterns of files that are kept with their digest.
+    """
+
+    file: FilePath
+    digest: Annotated[
+        str, Meta(pattern=r"sha256:[0-9a-f]{64}", description="sha256: and 64 hex digits")
+    ]
+    root: Annotated[
+        str, Meta(max_length=300, pattern=r"/[^\x00-\x1f\x7f]*", description="an absolute path")
+    ] = "/"
+    components: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    files: Annotated[tuple[Line, ...], Meta(max_length=100)] = ()
     exemptions: Annotated[tuple[Exemption, ...], Meta(max_length=200)] = ()
 
 

@@ -67,9 +67,13 @@ def _advisories(found: Advisories | None) -> AdvisoryPolicy:
 def _asked(definition: Definition) -> list[object]:
     """What gates other than smoke are asked, where it stands; nothing where nothing is asked."""
     rows: list[object] = []
-    asked: list[tuple[str, str, object]] = [("hardening", "", definition.pipeline.hardening)]
+    asked: list[tuple[str, str, object]] = [
+        ("hardening", "", definition.pipeline.hardening),
+        ("baseline", "", definition.pipeline.baseline),
+    ]
     for name, environment in sorted(definition.environments.items()):
         asked.append(("hardening", name, environment.hardening))
+        asked.append(("baseline", name, environment.baseline))
         asked.append(("transport", name, environment.transport))
     for gate, name, about in asked:
         if about is not None:

@@ -32,6 +32,7 @@ NOUNS = {
     "device": "devices of an environment",
     "fleet": "the devices of an environment together",
     "finding": "what checks found, and what people decided about it",
+    "baseline": "what is approved to be there",
     "hardening": "how a machine is set up",
     "advisories": "known weaknesses of packages, and what they say of yours",
     "journal": "the record and its proof",

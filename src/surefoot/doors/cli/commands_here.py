@@ -124,6 +124,25 @@ HERE = (
         "device_proof:verify",
     ),
     Command(
+        "baseline collect",
+        "write down what is there, to be approved; a secret's value is not in it",
+        (
+            Word("file", "the file to write; it is replaced"),
+            Word("--root", "a root file system in a folder, else this machine", shown_as="FOLDER"),
+            Word("--watch", "keep files of this pattern by digest", many=True, shown_as="PATTERN"),
+            Word("--definition", "with what an environment of it declares", shown_as="FILE"),
+            Word("--environment", "that environment's name"),
+            Word("--artifact", "instead: a component's tar", many=True, shown_as="NAME=FILE"),
+        ),
+        "baseline:collect",
+    ),
+    Command(
+        "baseline diff",
+        "what differs between two baselines, like those of two environments",
+        (Word("first", "a baseline's file"), Word("second", "another")),
+        "baseline:diff",
+    ),
+    Command(
         "hardening check",
         "look at this machine, or at a root file system in a folder, by the hardening rules",
         (
