@@ -174,6 +174,34 @@ def kube_bench(states: tuple[str, ...] = ("PASS", "FAIL", "PASS", "PASS"), said:
     return {"Controls": [control], "Totals": {"total_fail": said}}
 
 
+def grype(built: str = "2026-01-01T00:00:00Z", **more: Any) -> Any:
+    artifact = {"name": "openssl", "version": "3.0.11-1", "purl": "pkg:deb/debian/openssl@3.0.11-1"}
+    found = {
+        "vulnerability": {
+            "id": "GHSA-1",
+            "severity": "High",
+            "fix": {"versions": ["3.0.12-1"], "state": "fixed"},
+        },
+        "relatedVulnerabilities": [{"id": "CVE-2026-1"}],
+        "artifact": artifact,
+    }
+    used = {"vulnerability": {"id": "CVE-2026-2", "knownExploited": [{}]}, "artifact": artifact}
+    descriptor = {
+        "name": "grype",
+        "version": "0.90",
+        "db": {"status": {"built": built}},
+        "timestamp": "2026-01-05T00:00:00.123456789Z",
+    }
+    whole = {"matches": [found, used], "source": {"type": "image"}, "descriptor": descriptor}
+    return whole | more
+
+
+DEBSECAN = """CVE-2026-1 openssl (fixed, remotely exploitable, high urgency)
+CVE-2026-2 bash (low urgency)
+TEMP-0841856-B18BAF bash
+"""
+
+
 def raw(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
@@ -183,6 +211,8 @@ WHOLE: dict[str, tuple[Any, int, bool]] = {
     "zap": (zap(), 1, False),
     "wapiti": (wapiti(), 1, True),
     "trivy": (trivy(), 3, True),
+    "grype": (grype(), 2, True),
+    "debsecan": (DEBSECAN, 3, False),
     "vex": (vex(), 2, False),
     "xccdf": (xccdf(), 1, True),
     "kube-bench": (kube_bench(), 1, True),
@@ -206,6 +236,9 @@ FAILS_OPEN: dict[str, tuple[str, Any]] = {
     "half of the rules were not checked": ("xccdf", xccdf(("pass", "notchecked") * 5)),
     "the application was broken": ("wapiti", wapiti(errors=58)),
     "no page was reached": ("wapiti", wapiti(pages=0)),
+    "the database was old": ("grype", grype("2025-12-01T00:00:00Z")),
+    "the database has no date": ("grype", grype("")),
+    "it does not say of what": ("grype", grype(source={})),
     "nothing was recognised": ("trivy", trivy([])),
     "no rule was loaded": ("sarif", sarif(tool={"driver": {"name": "x"}}, results=[])),
     "the tool broke": ("sarif", sarif(invocations=[{"executionSuccessful": False}])),
@@ -250,7 +283,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("form", ["kube-bench", "sarif", "zap", "wapiti", "trivy", "vex"])
+@pytest.mark.parametrize("form", ["kube-bench", "sarif", "zap", "wapiti", "trivy", "grype", "vex"])
 @given(data=st.data())
 @settings(max_examples=60)
 def test_a_field_of_another_kind_breaks_nothing(form: str, data: st.DataObject) -> None:
@@ -325,3 +358,12 @@ def test_a_cell_is_no_formula() -> None:
     (record,) = held_after(read_report("sarif", raw(report), "api"), {}, NOW).values()
     assert "\"'=cmd" in OUT["csv"]([record], NOW) or "'=cmd" in OUT["csv"]([record], NOW)
     assert ",=cmd" not in OUT["csv"]([record], NOW)
+
+
+def test_a_weakness_that_two_matchers_see_is_one() -> None:
+    """Whatever name a matcher gives it: by the package and the CVE."""
+    seen = {s.rule: s for s in read_report("grype", raw(grype()), "api").seen}
+    other = read_report("debsecan", raw(DEBSECAN), "api").seen[0]
+    assert seen["GHSA-1"].fingerprint() == other.fingerprint()
+    assert (seen["GHSA-1"].fixed_in, seen["GHSA-1"].severity) == ("3.0.12-1", "high")
+    assert (seen["CVE-2026-2"].severity, seen["CVE-2026-2"].exploited) == ("critical", True)

@@ -15,10 +15,7 @@ FINDINGS = (
         (
             _SCOPE,
             Word("file", "the report"),
-            Word(
-                "--form",
-                "its form: junit, kube-bench, lynis, sarif, trivy, vex, wapiti, xccdf, zap",
-            ),
+            Word("--form", "its form, like sarif, junit, trivy, grype, vex or zap"),
             Word("--component", "the component that it is about"),
             Word("--covered", "you vouch that it covered all, and say how you know", flag=True),
             REASON,

@@ -13,11 +13,14 @@ from surefoot.core.finding import Report
 from surefoot.insight.reports.form import BadReport
 from surefoot.insight.reports.hosts import read_junit, read_lynis, read_xccdf
 from surefoot.insight.reports.kubernetes import read as read_kube_bench
+from surefoot.insight.reports.matchers import read_debsecan, read_grype
 from surefoot.insight.reports.packages import read_trivy, read_vex
 from surefoot.insight.reports.sarif import read as read_sarif
 from surefoot.insight.reports.web import read_wapiti, read_zap
 
 FORMS: dict[str, Callable[[bytes, str], Report]] = {
+    "debsecan": read_debsecan,
+    "grype": read_grype,
     "junit": read_junit,
     "kube-bench": read_kube_bench,
     "lynis": read_lynis,
