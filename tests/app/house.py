@@ -90,7 +90,7 @@ class LateClock(SystemClock):
 class AppHouse:
     """The installation and the keys of ann, who writes, and bob."""
 
-    def __init__(self, folder: Path, definition: str) -> None:
+    def __init__(self, folder: Path, definition: str, store: str = "") -> None:
         self.folder = folder
         self.keys = {name: self._key(name) for name in ("ann", "bob")}
         self.product = folder / "product"
@@ -109,7 +109,7 @@ class AppHouse:
             for name, key in self.keys.items()
         )
         settings = compose.Settings(
-            installation="home", product="lamp", repository=str(self.product)
+            installation="home", product="lamp", repository=str(self.product), store=store
         )
         compose.initialise(folder / "data", settings, founders)
         self.clock = LateClock()
