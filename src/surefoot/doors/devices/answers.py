@@ -52,12 +52,16 @@ def poll_tag(poll: Poll) -> str:
 
 def tagged_response(if_none_match: str | None, body: bytes, tag: str) -> Response:
     """A JSON answer with its ETag; 304 when the client has it already."""
-    held = [each.strip().removeprefix("W/") for each in (if_none_match or "")[:1000].split(",")]
-    if tag in held:
+    if is_held(if_none_match or "", tag):
         return Response(status_code=304, headers={"etag": tag})
     response = Response(body, media_type=JSON_TYPE)
     response.headers["etag"] = tag
     return response
+
+
+def is_held(if_none_match: str, tag: str) -> bool:
+    """Whether the client has the answer of this ETag already."""
+    return tag in [each.strip().removeprefix("W/") for each in if_none_match[:1000].split(",")]
 
 
 def error_response(error: SurefootError, status: int | None = None) -> Response:

@@ -31,6 +31,7 @@ _POLL = re.compile(
     rb"[Aa]uthorization: TargetToken ([!-~]{1,256})\r\n"
     rb"((?:[A-Za-z-]+: [!-~][ -~]*\r\n)*)\r\n"
 )
+_HELD = re.compile(rb"[Ii][Ff]-[Nn]one-[Mm]atch: ([!-~][ -~]*)\r\n")
 _TYPE = b"content-type: application/json"
 _PLAIN = frozenset(
     {
@@ -73,7 +74,7 @@ class FastPollProtocol(GuardedProtocol):
     entrance: Entrance | None
     peers: Peers
     shapes: dict[tuple[bytes, bytes], str]
-    head: tuple[Any, bytes]
+    head: tuple[Any, tuple[bytes, bytes]]
     _answered_at = 0.0
     _watched = False
     _shown: Shown | None = None
@@ -120,10 +121,9 @@ class FastPollProtocol(GuardedProtocol):
         if found is None or self._shown is not None or not self._is_free():
             return False
         tenant, device, before, token, after = found.groups()
-        shape = (before, after)
-        host = self.shapes.get(shape)
+        host, held = self.shapes.get((before, after)), ""
         if host is None:
-            host = self.shapes[shape] = self._remember(before + after)
+            host, held = self._host_and_held(before, after)
         if not host:
             return False
         if self._watched and not self.flood.allows(self.client[0], self.loop.time()):  # type: ignore[index]
@@ -136,12 +136,24 @@ class FastPollProtocol(GuardedProtocol):
             return False
         root = f"{self.scheme}://{host}/{environment}/controller/v1/{name}"
         body = answers.poll_body(root, poll)
-        tag = answers.poll_tag(poll).encode()
-        self.transport.write(
-            b"%b%d\r\n%b\r\netag: %b\r\n\r\n%b" % (self._head(), len(body), _TYPE, tag, body)
-        )
+        tag = answers.poll_tag(poll)
+        if held and answers.is_held(held, tag):
+            answer = b"%betag: %b\r\n\r\n" % (self._heads()[1], tag.encode())
+        else:
+            head = (self._heads()[0], len(body), _TYPE, tag.encode(), body)
+            answer = b"%b%d\r\n%b\r\netag: %b\r\n\r\n%b" % head
+        self.transport.write(answer)
         self._note()
         return True
+
+    def _host_and_held(self, before: bytes, after: bytes) -> tuple[str, str]:
+        """The host of a shape that is new, or has an ETag in it; and that, which is no shape."""
+        held = [*_HELD.findall(before), *_HELD.findall(after)]
+        shape = (_HELD.sub(b"", before), _HELD.sub(b"", after)) if held else (before, after)
+        host = self.shapes.get(shape)
+        if host is None:
+            host = self.shapes[shape] = self._remember(b"".join(shape))
+        return (host if len(held) < 2 else ""), (held[0].decode() if held else "")
 
     def _is_free(self) -> bool:
         cycle = self.cycle
@@ -153,12 +165,16 @@ class FastPollProtocol(GuardedProtocol):
             and not self.transport.is_closing()
         )
 
-    def _head(self) -> bytes:
-        """All before the length; uvicorn makes a new list of its headers every second."""
+    def _heads(self) -> tuple[bytes, bytes]:
+        """All before the length, and before the ETag when there is no body.
+
+        uvicorn makes a new list of its headers every second.
+        """
         listed = self.server_state.default_headers
         if self.head[0] is not listed:
             lines = b"".join(b"%b: %b\r\n" % pair for pair in listed)
-            type(self).head = (listed, b"HTTP/1.1 200 OK\r\n" + lines + b"content-length: ")
+            whole = b"HTTP/1.1 200 OK\r\n" + lines + b"content-length: "
+            type(self).head = (listed, (whole, b"HTTP/1.1 304 Not Modified\r\n" + lines))
         return self.head[1]
 
     def _note(self) -> None:
@@ -184,7 +200,7 @@ def fast_protocol(
 
     `flood` is the door's own, so that an address has one bucket for both paths.
     """
-    members = {"desk": desk, "flood": flood or Flood(), "shapes": {}, "head": (None, b"")}
+    members = {"desk": desk, "flood": flood or Flood(), "shapes": {}, "head": (None, (b"", b""))}
     members |= {"entrance": entrance, "peers": Peers(), "lines": Lines()}
     return type("DeskPollProtocol", (FastPollProtocol,), members)
 
