@@ -4,7 +4,7 @@ Both answer with one worker pinned to core 0, loaded by wrk with one thread on c
 the figures that survive a noisy machine are the ratio and the processor time of one request, from
 the process table. Needs nginx and wrk.
 
-    .venv/bin/python benchmarks/device_door.py [--devices 10000] [--seconds 3] [--rounds 3]
+    .venv/bin/python benchmarks/device_door.py [--devices 10000] [--seconds 2] [--rounds 7]
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def main() -> None:
     """Run the rounds and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
     for tool in ("nginx", "wrk", "taskset"):
         if shutil.which(tool) is None:
@@ -144,7 +144,8 @@ def main() -> None:
         nginx, nginx_url = start_nginx(folder)
         try:
             assert door.pid is not None
-            measure(folder, (url, door.pid), (nginx_url, nginx.pid), asked)
+            found = measure(folder, (url, door.pid), (nginx_url, nginx.pid), asked)
+            print(json.dumps(found))
         finally:
             nginx.terminate()
             door.terminate()
@@ -154,13 +155,18 @@ def main() -> None:
 
 def measure(
     folder: Path, door: tuple[str, int], nginx: tuple[str, int], asked: argparse.Namespace
-) -> None:
-    """Rounds of nginx, then the door, each an address and a process; medians and ratios."""
+) -> dict[str, float]:
+    """Rounds of nginx and the door, each an address and a process; medians and ratios.
+
+    They take turns in going first: what slows the machine down for a while slows both.
+    """
     script = write_script(folder, door[0], asked.devices)
     pairs = []
     for number in range(asked.rounds):
-        base, base_cpu, _ = load(nginx[0], script, asked.seconds, nginx[1])
-        ours, ours_cpu, bad = load(door[0], script, asked.seconds, door[1])
+        turns = {}
+        for served in (nginx, door) if number % 2 else (door, nginx):
+            turns[served] = load(served[0], script, asked.seconds, served[1])
+        (base, base_cpu, _), (ours, ours_cpu, bad) = turns[nginx], turns[door]
         assert not bad, f"{bad} polls were refused"
         pairs.append((base, ours, base_cpu, ours_cpu))
         print(
@@ -168,7 +174,7 @@ def measure(
             f"door {ours:,.0f}/s with {ours_cpu:.1f} us, {ours / base:.2f}"
         )
     middle = [statistics.median(column) for column in zip(*pairs, strict=True)]
-    result = {
+    return {
         "nginx_per_second": round(middle[0]),
         "door_per_second": round(middle[1]),
         "ratio": round(statistics.median(ours / base for base, ours, _, _ in pairs), 2),
@@ -177,7 +183,6 @@ def measure(
         "ratio_of_cpu": round(statistics.median(b / o for _, _, b, o in pairs), 2),
         "devices": asked.devices,
     }
-    print(json.dumps(result))
 
 
 if __name__ == "__main__":

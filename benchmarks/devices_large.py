@@ -1,6 +1,8 @@
 """The fleet at a million devices, in one run: every figure beside its bound, ratios beside nginx.
 
-    make bench-devices    or    .venv/bin/python benchmarks/devices_large.py [--devices 1000000]
+    make bench-devices    or    .venv/bin/python benchmarks/devices_large.py [PART...]
+
+Parts: sqlite, postgres, pages, feedback, downloads, drill.
 
 The door has core 0, the load core 1; nginx takes turns with it on core 0. Waves are measured on
 SQLite and on a PostgreSQL server of its own. Absolute figures belong to this machine on this day:
@@ -12,7 +14,6 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import json
 import multiprocessing
 import os
 import socket
@@ -26,30 +27,16 @@ from pathlib import Path
 from typing import Any
 
 import device_door
+import figures
 from device_feedback import database, opened
+from figures import say
 
 from surefoot.store.device import NewDevice
 from surefoot.store.device_rollouts import Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
 
-HERE = Path(__file__).resolve().parent
 ENV = device_door.ENV
 PORTION = 10_000
-BOUNDS = {
-    "poll_ratio": ("at least", 0.6),
-    "bytes_a_device": ("at most", 400),
-    "wave_seconds": ("at most", 5),
-    "page_ms": ("at most", 200),
-    "reports_per_second": ("at least", 3_000),
-    "ratio": ("at least", 0.9),
-}
-
-
-def say(name: str, value: object, bound: str = "") -> None:
-    """One figure, with its bound."""
-    word, limit = BOUNDS.get(bound, ("", 0))
-    told = f"   ({word} {limit} wanted)" if word else ""
-    print(f"{name:<46} {value}{told}", flush=True)
 
 
 def resident_bytes() -> int:
@@ -94,26 +81,19 @@ def serve(folder: Path, dsn: str, count: int, pipe: Any) -> None:
     with DoorServer(desk, loop="uvloop") as server:
         pipe.send({"url": server.url, "enrol": took, "load": loaded, "memory": memory})
         while (asked := pipe.recv()) is not None:
+            # The waves of one rollout: each assigns another tenth.
             wave = Wave(
-                deployment=asked,
-                wave=0,
-                percent=10,
+                deployment=1,
+                wave=asked,
+                percent=10 * (asked + 1),
                 release="r",
                 firmware=firmware,
                 deadline_seconds=86_400,
             )
             cpu = time.process_time()
-            seconds = timed(lambda wave=wave: house.assign(ENV, wave, fence=wave.deployment))  # type: ignore[misc]
+            seconds = timed(lambda wave=wave: house.assign(ENV, wave))  # type: ignore[misc]
             cpu = time.process_time() - cpu
-            refreshed = timed(desk.refresh)
-            pages = {
-                "first page of 100 devices": timed(lambda: house.registry.page(ENV)) * 1000,
-                "states of a rollout, live": timed(
-                    lambda wave=wave: house.registry.states(ENV, wave.deployment)  # type: ignore[misc]
-                )
-                * 1000,
-            }
-            pipe.send({"wave": seconds, "cpu": cpu, "refresh": refreshed, "pages": pages})
+            pipe.send({"wave": seconds, "cpu": cpu, "refresh": timed(desk.refresh)})
     house.database.close()
 
 
@@ -170,23 +150,18 @@ def door(kind: str, asked: argparse.Namespace) -> None:
             say(f"{kind}: {asked.devices:,} devices enrolled, s", round(told["enrol"], 1))
             say(f"{kind}: poll table loaded, s", round(told["load"], 1))
             if kind == "sqlite":
-                say(
-                    "memory of the poll table, bytes a device",
-                    round(told["memory"]),
-                    "bytes_a_device",
-                )
+                name = "memory of the poll table, bytes a device"
+                say(name, round(told["memory"]), "bytes_a_device")
                 assert process.pid is not None
                 polls(folder, (told["url"], process.pid), asked)
-            for number in (1, 2):
+            for number in (0, 1):
                 with Prober(told["url"]) as prober:
                     ours.send(number)
-                    waves(kind, number, ours.recv(), asked.devices // 10)
+                    wave(kind, number, ours.recv(), asked.devices // 10)
                 worst = sorted(prober.waits)
                 say("  a poll meanwhile, longest wait, ms", round(worst[-1] * 1000))
-                say(
-                    "  a poll meanwhile, 99 % wait at most, ms",
-                    round(worst[-len(worst) // 100] * 1000),
-                )
+                part = worst[-max(len(worst) // 100, 1)]
+                say("  a poll meanwhile, 99 % wait at most, ms", round(part * 1000))
             ours.send(None)
             process.join(60)
         finally:
@@ -194,30 +169,80 @@ def door(kind: str, asked: argparse.Namespace) -> None:
             process.join()
 
 
-def waves(kind: str, number: int, told: dict[str, Any], devices: int) -> None:
+def wave(kind: str, number: int, told: dict[str, Any], devices: int) -> None:
     """The figures of one wave."""
-    say(f"{kind}: wave {number} of {devices:,} assigned, s", round(told["wave"], 2), "wave_seconds")
+    name = f"{kind}: wave {number} of {devices:,} assigned, s"
+    say(name, round(told["wave"], 2), "wave_seconds")
     say("  processor time of the door for it, s", round(told["cpu"], 2))
     say("  then seen by the door, s", round(told["refresh"], 2))
-    for what, milliseconds in told["pages"].items():
-        say(f"  {what}, ms", round(milliseconds, 1), "page_ms")
 
 
 def polls(folder: Path, served: tuple[str, int], asked: argparse.Namespace) -> None:
     """Polls of random devices beside nginx's constant answer, in turns."""
     nginx, url = device_door.start_nginx(folder)
     try:
-        device_door.measure(folder, served, (url, nginx.pid), asked)
-        say("  ratio to nginx: see the line above", "", "poll_ratio")
+        found = device_door.measure(folder, served, (url, nginx.pid), asked)
     finally:
         nginx.terminate()
         nginx.wait()
+    say("polls/s of nginx, one core", found["nginx_per_second"])
+    say("polls/s of the door, one core", found["door_per_second"])
+    say("ratio to nginx, by rate", found["ratio"], "poll_ratio")
+    say("ratio to nginx, by processor time of a poll", found["ratio_of_cpu"], "poll_ratio")
 
 
-def script(title: str, *words: str, bound: str = "") -> None:
-    """Another benchmark, or the command, in a process of its own."""
-    say(f"-- {title}", "", bound)
-    subprocess.run(words, check=True, cwd=HERE)
+def pages(asked: argparse.Namespace) -> None:
+    """Plan, wave, seals and pages of a whole installation, on both databases."""
+    for found in figures.asked("device_pages.py", "--devices", str(asked.devices)):
+        kind = found["database"]
+        say(f"{kind}: rollout plan, s", found["plan_s"][0], "plan_seconds")
+        say("  processor time of the server for it, s", found["plan_s"][1])
+        name = f"{kind}: wave of {asked.devices // 10:,} started by a deployment, s"
+        say(name, found["wave_s"][0], "wave_seconds")
+        say("  processor time of the server for it, s", found["wave_s"][1])
+        say(f"{kind}: reports sealed into the journal, a second", found["sealed_per_s"][0])
+        for name, milliseconds in found["page_ms"].items():
+            say(f"{kind}: {name}, rendered, ms", milliseconds, "page_ms")
+
+
+def feedback(asked: argparse.Namespace) -> None:
+    """Reports through the door, each durable; and a burst, of which none may be lost."""
+    for found in figures.asked("device_feedback.py"):
+        kind = found["database"]
+        rate = found["reports_per_second"]
+        say(f"{kind}: durable reports/s, one core", rate, "reports_per_second")
+        say("  processor time of the door a report, us", found["door_cpu_us"])
+        lost = found["burst"]["sent"] - found["burst"]["kept"]
+        say(f"{kind}: lost of a burst of {found['burst']['sent']:,} reports", lost, "lost")
+
+
+def downloads(asked: argparse.Namespace) -> None:
+    """A large image beside nginx."""
+    for found in figures.asked("download.py", "--rounds", "5"):
+        name = f"download of {found['mib']} MiB, {found['connections']} connections, ratio to nginx"
+        say(name, found["ratio"], "download_ratio")
+        say("  MB/s of the door", found["door_mb_per_second"])
+
+
+def drill(asked: argparse.Namespace) -> None:
+    """A whole rollout by real requests, with failures, silence, storms and duplicates."""
+    words = (sys.executable, "-m", "surefoot", "device", "simulate", "--devices", str(asked.drill))
+    begun = time.monotonic()
+    subprocess.run(words, check=True)  # ends with an error when the books do not balance
+    say(
+        f"whole rollout of {asked.drill:,} devices, books balance, s",
+        round(time.monotonic() - begun),
+    )
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sqlite": lambda asked: door("sqlite", asked),
+    "postgres": lambda asked: door("postgres", asked),
+    "pages": pages,
+    "feedback": feedback,
+    "downloads": downloads,
+    "drill": drill,
+}
 
 
 def main() -> None:
@@ -225,27 +250,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=1_000_000)
     parser.add_argument("--drill", type=int, default=100_000)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("parts", nargs="*", help="sqlite postgres feedback download drill")
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "parts", nargs="*", help=f"of {' '.join(PARTS)}; default: all, in this order"
+    )
     asked = parser.parse_args()
-    parts = asked.parts or ["sqlite", "postgres", "feedback", "download", "drill"]
-    python = sys.executable
-    say("load of the machine", " ".join(f"{each:.1f}" for each in os.getloadavg()))
-    for kind in ("sqlite", "postgres"):
-        if kind in parts:
-            door(kind, asked)
-    if "feedback" in parts:
-        script("reports", python, "device_feedback.py", bound="reports_per_second")
-    if "download" in parts:
-        script("downloads of 64 MiB", python, "download.py", "--rounds", "3", bound="ratio")
-    if "drill" in parts:
-        drill = ["-m", "surefoot", "device", "simulate", "--devices", str(asked.drill)]
-        begun = time.monotonic()
-        script(f"a whole rollout of {asked.drill:,} devices", python, *drill)
-        say("  it took, s", round(time.monotonic() - begun))
-    say("load of the machine", " ".join(f"{each:.1f}" for each in os.getloadavg()))
-    print(json.dumps({"devices": asked.devices, "parts": parts}))
+    if unknown := {*asked.parts} - {*PARTS}:
+        parser.error(f"no such part: {' '.join(sorted(unknown))}")
+    begun = time.monotonic()
+    for name in asked.parts or PARTS:
+        print(f"-- {name}; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
+        PARTS[name](asked)
+    print(f"-- load {os.getloadavg()[0]:.1f}; it took {time.monotonic() - begun:.0f} s")
+    figures.summary()
 
 
 if __name__ == "__main__":
