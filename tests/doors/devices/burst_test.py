@@ -32,7 +32,7 @@ def test_a_burst_from_every_device_loses_no_report(database: Database, tmp_path:
     house.enrol(ENV, *(f"d{n}" for n in range(DEVICES)))
     firmware = house.firmware(b"image", "2.0.0")
     wave = Wave(
-        deployment=1, wave=0, percent=100, release="r", firmware=firmware, deadline_seconds=60
+        deployment=1, wave=0, percent=100, release="r", firmware=firmware, deadline_seconds=3600
     )
     house.assign(ENV, wave)
     listed = [(row.device, row.action) for row in house.registry.changed(0)]

@@ -40,7 +40,7 @@ def made(door: DoorClient, number: int = 1, **fields: str) -> str:
     assert kept is not None
     code = Code(
         environment=ENV,
-        expires_ms=door.house.now_ms() + 60_000,
+        expires_ms=door.house.now_ms() + 3_600_000,
         **{"hardware": "", "device": "", **fields},
     )
     EnrolmentCodes(door.house.database, door.house.now_ms).put([kept], code)
