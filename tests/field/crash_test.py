@@ -75,7 +75,7 @@ def test_the_books_balance_after_a_kill_in_the_middle_of_a_wave(
         simulator.SimulatedDevice(device=d, token=t, hardware=HARDWARE) for d, t in tokens.items()
     ]
     run = simulator.Run(
-        url=plane.devices_address, environment="dev", poll_seconds=1.5, seconds_max=200
+        url=plane.devices_address, environment="dev", poll_seconds=1.5, seconds_max=500
     )
     living = threading.Thread(target=simulator.run_simulation, args=(run, devices, over.is_set))
     living.start()

@@ -245,7 +245,7 @@ def test_a_body_that_is_too_large_is_refused(door: DoorClient) -> None:
     assert door.state() == before
 
 
-def raw(door: DoorClient, request: bytes, wait: float = 5) -> bytes:
+def raw(door: DoorClient, request: bytes, wait: float = 90) -> bytes:
     host, _, port = door.netloc.partition(":")
     with socket.create_connection((host, int(port)), timeout=wait) as line:
         line.sendall(request)
