@@ -11,6 +11,7 @@ from surefoot.core.rollout import (
     Beside,
     check_policy,
     check_waves,
+    judge_newcomers,
     judge_return,
     judge_share,
     judge_wave,
@@ -42,6 +43,25 @@ def test_one_wave(counters: dict[str, dict[str, int]], wave: int, verdict: str) 
     judged = judge_wave(counters, wave, POLICY)
     assert judged.verdict == verdict
     assert "\n" not in judged.reason and judged.reason
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict"),
+    [
+        ({}, "running"),
+        ({"failed": 2}, "running"),  # three are asked for
+        ({"failed": 3}, "stopped"),
+        ({"verified": 8, "failed": 2}, "running"),
+        ({"verified": 7, "timed_out": 2, "silent": 1}, "stopped"),
+        ({"failed": 1, "verified": 1, "installing": 9}, "running"),
+    ],
+)
+def test_newcomers_are_judged_by_the_errors_among_them_alone(
+    count: dict[str, int], verdict: str
+) -> None:
+    counters = {"0": {"verified": 90}, "newcomers": count}
+    assert judge_newcomers(counters, POLICY).verdict == verdict
+    assert judge_wave(counters, 0, POLICY).verdict == "passed"
 
 
 HELD = WavePolicy(success_percent=90, error_percent=20, urgency="download-only")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from surefoot.core.device import Feedback, Opened
-from surefoot.core.governance import Growth, Pace
+from surefoot.core.governance import Growth, Pace, Retry
 from surefoot.core.target import Token
 from surefoot.store import device_newcomers
 from surefoot.store.device import AttributesPut, Incoming
@@ -178,3 +178,21 @@ def test_two_processes_and_a_crash_give_nothing_twice(
         taken = list(pool.map(lambda _: house.welcome(ENV, 7), range(8)))
     assert sorted(taken) == [0] * 7 + [1]
     assert waves(house)["newcomers"] == {"assigned": 1}
+
+
+def test_a_rollout_that_is_closed_takes_nobody_and_withdraws_what_is_not_begun(
+    house: DeviceHouse,
+) -> None:
+    assign(house, pace=Pace(retry=Retry(times=1, backoff_seconds=60, factor=1)))
+    newcomers = DeviceNewcomers(house.database, house.now_ms)
+    assert newcomers.open() == [(ENV, 7)]
+    for name in ("began", "waits"):
+        comes(house, name)
+    assert house.welcome(ENV, 7) == 2
+    tell(house, "began", Opened())
+    assert newcomers.close(ENV, 7) == 1
+    assert newcomers.open() == [] and newcomers.close(ENV, 7) == 0
+    comes(house, "later")
+    assert house.welcome(ENV, 7) == 0
+    tell(house, "began", Feedback("closed", "failure"))
+    assert waves(house)["newcomers"] == {"returned": 1, "failed": 1}

@@ -21,7 +21,7 @@ from surefoot.core.device import WAITING
 from surefoot.core.governance import WavePolicy
 from surefoot.core.plan import decode as decode_plan
 from surefoot.core.profile import profile_of, withheld
-from surefoot.core.rollout import judge_wave
+from surefoot.core.rollout import NEWCOMERS_WAVE, judge_newcomers, judge_wave
 from surefoot.core.target import Plain
 from surefoot.core.world import Deployment, DeviceBooks
 from surefoot.store.device import DeviceSummary
@@ -82,6 +82,9 @@ def _about(app: App, deployment: Deployment, waves: Any) -> Plain:
     for wave in waves:
         if wave.isdigit():
             found = judge_wave(waves, int(wave), policy)
+            verdicts[wave] = {"verdict": found.verdict, "reason": found.reason}
+        elif wave == NEWCOMERS_WAVE:
+            found = judge_newcomers(waves, policy)
             verdicts[wave] = {"verdict": found.verdict, "reason": found.reason}
     return {
         "status": deployment.status,

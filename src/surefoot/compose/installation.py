@@ -54,6 +54,7 @@ from surefoot.compose.folder import (
     seed,
 )
 from surefoot.compose.gating import Gating
+from surefoot.compose.pacing import pacing
 from surefoot.compose.rooting import keep_root
 from surefoot.compose.signed import finder, signed_acts
 from surefoot.compose.targeting import Targeting
@@ -65,7 +66,6 @@ from surefoot.core.fold import new_world
 from surefoot.core.target import Plain, Target
 from surefoot.core.world import World
 from surefoot.engine.clock import SystemClock
-from surefoot.engine.device_pacer import DevicePacer
 from surefoot.engine.effects import Effects, draft
 from surefoot.engine.fleet_books import FleetBooks
 from surefoot.engine.fleet_books import fact as batch_fact
@@ -86,8 +86,6 @@ from surefoot.store.device_certificates import DeviceCertificates
 from surefoot.store.device_holds import DeviceHolds
 from surefoot.store.device_identity import DeviceIdentities
 from surefoot.store.device_inventory import DeviceInventory
-from surefoot.store.device_newcomers import DeviceNewcomers
-from surefoot.store.device_pacing import DevicePacing
 from surefoot.store.device_rollouts import DeviceRollouts, Rollout
 from surefoot.store.device_tags import DeviceTags
 from surefoot.store.enrolment_codes import EnrolmentCodes
@@ -316,10 +314,9 @@ class Installation:
     # -- the rest ---------------------------------------------------------------------------------
 
     @cached_property
-    def pacer(self) -> DevicePacer:
+    def pace(self) -> Callable[[], int]:
         """Lets devices begin when their turn comes."""
-        about = (self.database, self.clock.now_ms)
-        return DevicePacer(DevicePacing(*about), DeviceNewcomers(*about), self.log.read)
+        return pacing(self.database, self.clock.now_ms, self.log, self.blobs, self.runner)
 
     def seal_devices(self) -> None:
         """Bring device reports that are not in the journal yet into it, batch by batch."""
@@ -340,7 +337,7 @@ class Installation:
     def upkeep(self) -> None:
         """What the engine's loop does besides deployments: at each turn, and every two seconds."""
         self.seal_devices()
-        self.pacer.run()
+        self.pace()
         self.log.recheck(_RECHECK_LEAVES)
         self.log.keep_snapshot(_SNAPSHOT_LEAVES)
         if self.clock.now_ms() - self._looked_ms > _LOOK_MS:

@@ -30,7 +30,7 @@ WaveVerdict = Literal["running", "passed", "stopped"]
 WAVES_MAX = 10
 RETURN_WAVE = "return"
 NEWCOMERS_WAVE = "newcomers"
-"""Devices that came after the last wave: counted and shown, judged in no wave."""
+"""Devices that came after the last wave: they have a verdict of their own, and change no other."""
 VIA = "/via"
 
 
@@ -104,7 +104,9 @@ def of_wave(counters: RolloutCounters, wave: str, done: str) -> dict[str, int]:
 def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> WaveJudgement:
     """Decide about one wave; late errors in an earlier wave stop it too."""
     for index in range(wave + 1):
-        stopped = _error_reason(of_wave(counters, str(index), "verified"), index, policy)
+        seen = of_wave(counters, str(index), "verified")
+        sample = min(policy.minimum_sample, sum(seen.values()))
+        stopped = _error_reason(seen, f"wave {index + 1}", policy, sample)
         if stopped:
             return WaveJudgement(verdict="stopped", reason=stopped)
     count = of_wave(counters, str(wave), "verified")
@@ -128,6 +130,19 @@ def judge_wave(counters: RolloutCounters, wave: int, policy: WavePolicy) -> Wave
     return WaveJudgement(verdict="running", reason=shown)
 
 
+def judge_newcomers(counters: RolloutCounters, policy: WavePolicy) -> WaveJudgement:
+    """Whether a rollout may take more of the devices that come after its last wave.
+
+    They are as many as come, so the whole sample is asked for, however few there are.
+    """
+    count = of_wave(counters, NEWCOMERS_WAVE, "verified")
+    stopped = _error_reason(count, "newcomers", policy, policy.minimum_sample)
+    if stopped:
+        return WaveJudgement(verdict="stopped", reason=stopped)
+    shown = f"newcomers: {count.get('verified', 0)} of {sum(count.values())} verified"
+    return WaveJudgement(verdict="running", reason=shown)
+
+
 def _ignored(count: WaveCounters, policy: WavePolicy) -> int:
     """Silent devices that do not count: never more than the policy's share of the wave."""
     if policy.silent == "fail":
@@ -135,21 +150,20 @@ def _ignored(count: WaveCounters, policy: WavePolicy) -> int:
     return min(count.get("silent", 0), sum(count.values()) * policy.silent_percent // 100)
 
 
-def _error_reason(count: WaveCounters, wave: int, policy: WavePolicy) -> str:
+def _error_reason(count: WaveCounters, whose: str, policy: WavePolicy, sample: int) -> str:
     errors = sum(count.get(state, 0) for state in (*ERRORS, "silent")) - _ignored(count, policy)
     ended = errors + count.get(done_state(policy.urgency), 0)
-    sample = min(policy.minimum_sample, sum(count.values()))
     if not errors or ended < sample:
         return ""
     if policy.error_count and errors >= policy.error_count:
         return (
-            f"wave {wave + 1}: {errors} of {ended} ended devices failed or timed out, "
+            f"{whose}: {errors} of {ended} ended devices failed or timed out, "
             f"{policy.error_count} stop it"
         )
     if errors * 100 <= policy.error_percent * ended:
         return ""
     return (
-        f"wave {wave + 1}: {errors} of {ended} ended devices failed or timed out, "
+        f"{whose}: {errors} of {ended} ended devices failed or timed out, "
         f"more than the {policy.error_percent}% allowed"
     )
 

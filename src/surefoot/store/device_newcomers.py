@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from surefoot.core.device import CancelAsked
 from surefoot.core.eligibility import Fit
 from surefoot.core.pace import NEVER_MS
 from surefoot.core.rollout import NEWCOMERS_WAVE, VIA
@@ -65,6 +66,33 @@ class DeviceNewcomers:
         """Environment and number of those that have changed devices to look at."""
         with self._database.read() as session:
             return [(look.environment, look.deployment) for look in _looks(session)]
+
+    def open(self) -> list[tuple[str, int]]:
+        """Environment and number of all that take newcomers."""
+        with self._database.read() as session:
+            return [(row[0], row[1]) for row in session.rows("device_newcomers.all")]
+
+    def close(self, environment: str, deployment: int) -> int:
+        """Take nobody any more, and withdraw what no newcomer has begun; how many were withdrawn.
+
+        May be called again: what a crash left is done then.
+        """
+        key: dict[str, Value] = {"environment": environment, "deployment": deployment}
+        waves: dict[str, Value] = {"wave": NEWCOMERS_WAVE, "via": NEWCOMERS_WAVE + VIA}
+        withdrawn = 0
+        while True:
+            with self._database.write() as session:
+                ledger = DeviceLedger(session, self._now_ms())
+                rows = session.rows("device_newcomers.not_begun", **key, **waves, limit=PORTION)
+                for name, number in rows:
+                    device = ledger.device(environment, name)
+                    action = ledger.action(device, number) if device is not None else None
+                    if device is not None and action is not None:
+                        withdrawn += ledger.apply(device, action, CancelAsked()).state == "returned"
+                ledger.finish()
+                if len(rows) < PORTION:
+                    session.run("device_newcomers.close", **key)
+                    return withdrawn
 
     def take(self, environment: str, deployment: int) -> int:
         """Look at one portion of what changed; how many devices were given the release."""

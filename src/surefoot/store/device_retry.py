@@ -12,6 +12,7 @@ import msgspec
 from surefoot.core.governance import Pace, Urgency
 from surefoot.core.offer import Firmware
 from surefoot.core.pace import NEVER_MS, retry_after
+from surefoot.core.rollout import NEWCOMERS_WAVE, wave_of
 from surefoot.store.database import Session, Value
 from surefoot.store.device_rows import ActionRow, DeviceRow, Task
 
@@ -43,6 +44,8 @@ def next_attempt(
     key: dict[str, Value] = {"environment": device.environment, "deployment": failed.deployment}
     row = session.row("device_pace.find", **key)
     if row is None or row[2] not in _RUNNING:
+        return None
+    if wave_of(failed.wave) == NEWCOMERS_WAVE and not session.row("device_newcomers.takes", **key):
         return None
     pace = msgspec.json.decode(row[0], type=Terms).pace
     if pace.retry is None or (pace.end_ms and now_ms >= pace.end_ms):

@@ -75,7 +75,7 @@ def rollout_of(found: dict[str, Any]) -> dict[str, Any]:
     """A rollout of `fleet show` with its bars, verdicts and whether it is open."""
     bars = shape.wave_bars(found["waves"], found.get("policy", {}))
     verdicts = found.get("verdicts", {})
-    names = [wave for wave in found["waves"] if wave.isdigit()]
+    names = list(found["waves"])
     states = found["states"]
     return {
         **found,

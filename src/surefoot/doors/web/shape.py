@@ -244,6 +244,7 @@ def _wave(
     parts = [(s.replace("_", " "), int(counts.get(s, 0)), t) for s, t in _WAVE_TONES]
     done = "downloaded" if policy.get("urgency") == "download-only" else "verified"
     success, held = int(policy.get("success_percent", 100)), number >= 0
+    limited = held or name == "newcomers"
     return WaveBar(
         title=f"Wave {number + 1}{share}" if held else _TITLES.get(name, name),
         total=total,
@@ -251,10 +252,10 @@ def _wave(
         errors=sum(int(counts.get(state, 0)) for state in ("failed", "timed_out", "silent")),
         parts=shares(parts, total),
         threshold=f"{success}%" if held else "",
-        limit=f"{100 - _limit(policy, total):g}%" if held else "",
+        limit=f"{100 - _limit(policy, total):g}%" if limited else "",
         done="back" if name == "return" else done,
         passes=f"passes at {success} % {done}" if held else "",
-        stops=_stops(policy) if held else "",
+        stops=_stops(policy) if limited else "",
     )
 
 

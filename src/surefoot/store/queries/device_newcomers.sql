@@ -14,6 +14,22 @@ WHERE r.status = 'complete' AND (n.change < c.value OR n.number < :last)
         WHERE o.environment = n.environment AND o.deployment > n.deployment)
 ORDER BY n.environment
 
+-- name: all
+SELECT environment, deployment FROM device_newcomers ORDER BY environment
+
+-- name: takes
+SELECT deployment FROM device_newcomers
+WHERE environment = :environment AND deployment = :deployment
+
+-- name: close
+DELETE FROM device_newcomers WHERE environment = :environment AND deployment = :deployment
+
+-- name: not_begun
+SELECT device, action FROM device_actions
+WHERE environment = :environment AND deployment = :deployment AND state = 'assigned'
+    AND wave IN (:wave, :via)
+ORDER BY action LIMIT :limit
+
 -- name: bound
 SELECT change, number FROM device_heads WHERE (change, number) > (:change, :number)
 ORDER BY change, number LIMIT 1 OFFSET :before
