@@ -58,6 +58,7 @@ VOLATILE = {
     *("attributes", "bundle", "bytes"),
     # What the registry alone knows of a device, and the journal does not.
     *("consent", "strength", "standing", "profile", "profile_by", "firmware", "auto_confirm"),
+    "held",
     "withheld",
 }
 

@@ -43,7 +43,7 @@ def gate(verdict: str) -> tuple[f.GateResult, ...]:
 def test_registering(history: History, who: str, changes: dict[str, object], code: str) -> None:
     fact = fact_of(history, **changes)
     try:
-        assert releases.register(history.world, person(who), fact) == [fact]
+        assert releases.register(history.world, person(who), fact, 0) == [fact]
     except Refused as refused:
         assert refused.code == code
         assert refused.remedy

@@ -6,6 +6,7 @@ import pytest
 
 from surefoot.core import facts as f
 from surefoot.core import watch
+from surefoot.core.facts_gate import GateWatched
 from surefoot.core.fold import new_world
 from surefoot.core.governance import EnvironmentPolicy, Governance
 from surefoot.core.world import Deployment, Environment, WatchedGate, World
@@ -27,8 +28,8 @@ def world() -> World:
     return made
 
 
-def result(verdict: str, *, gate: str = "smoke", release: str = ONE) -> f.GateWatched:
-    return f.GateWatched(
+def result(verdict: str, *, gate: str = "smoke", release: str = ONE) -> GateWatched:
+    return GateWatched(
         environment="production",
         gate=gate,
         release=release,  # type: ignore[arg-type]

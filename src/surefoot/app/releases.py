@@ -17,11 +17,11 @@ from surefoot.app.moment import shown
 from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import facts as f
 from surefoot.core import manifest as manifests
-from surefoot.core import policy
+from surefoot.core import policy, waiver
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
 from surefoot.core.target import Plain
-from surefoot.core.world import Release
+from surefoot.core.world import Release, World
 from surefoot.trust import envelope
 from surefoot.trust.digest import digest_of
 from surefoot.trust.keys import parse_public_line
@@ -68,7 +68,7 @@ def build(app: App, request: Request, arguments: BuildArguments) -> Plain:
                 app, request.asker.id, arguments.version, arguments.commit, report
             )
             _list_weaknesses(app, request, draft)
-            _check_gates(arguments.version, draft)
+            _check_gates(app, draft)
         except Refused as refused:
             app.note_refusal(request, refused)
             raise
@@ -85,16 +85,15 @@ def _list_weaknesses(app: App, request: Request, draft: Draft) -> None:
         judge_release(app, request, manifests.decode(draft.manifest), "release.create")
 
 
-def _check_gates(version: str, draft: Draft) -> None:
-    for gate in draft.gates:
-        if gate.verdict != "pass":
-            raise Refused(
-                f"gate.{gate.gate}.{gate.verdict}",
-                f"release {version}",
-                expected=f"gate {gate.gate}: pass",
-                found=f"{gate.verdict}: {gate.reason}",
-                remedy="mend what the gate found and cut the release again",
-            )
+def _check_gates(app: App, draft: Draft) -> None:
+    manifest = manifests.decode(draft.manifest)
+    own, now_ms = {manifest.cutter, *manifest.contributors}, app.clock.now_ms()
+
+    def rule(world: World) -> None:
+        results = waiver.judged(world, draft.gates, own, now_ms)
+        waiver.check_release(world, manifest.version, results, own, now_ms)
+
+    app.read(rule)
 
 
 def _shown_draft(draft: Draft) -> Plain:
@@ -175,9 +174,17 @@ def register(app: App, request: Request, arguments: RegisterArguments) -> Plain:
     signed = app.blobs.put(content)
     app.blobs.put(payload)
     fact = _fact(manifest, draft)
+    own = {manifest.cutter, *manifest.contributors}
+
+    def rule(world: World) -> list[f.Fact]:
+        now_ms = app.clock.now_ms()
+        gates = waiver.judged(world, draft.gates, own, now_ms)
+        judged = msgspec.structs.replace(fact, gates=gates)
+        return releases.register(world, request.asker, judged, now_ms)
+
     app.command(
         request,
-        lambda w: releases.register(w, request.asker, fact),
+        rule,
         (signed, fact.release, *draft.evidence),
     )
     return {"version": manifest.version, "digest": fact.release}

@@ -9,13 +9,14 @@ from typing import Any
 from surefoot.app.advisory_ground import Ground
 from surefoot.app.gate_asks import gate_arguments
 from surefoot.compose.folder import Settings, seed
+from surefoot.core import waiver
 from surefoot.core.errors import Refused
 from surefoot.core.gate import Evidence, Gate
 from surefoot.core.manifest import Manifest
 from surefoot.core.manifest import decode as decode_manifest
 from surefoot.core.plan import Plan
 from surefoot.core.target import Outcome, Plain, Step, Target
-from surefoot.core.world import World
+from surefoot.core.world import Waiver, World
 from surefoot.engine.gate_step import availability_step, gate_step
 from surefoot.gates.active import STOP_FILE, Permit
 from surefoot.gates.baseline.gate import BaselineGate
@@ -130,36 +131,39 @@ class Gating:
         return self.builder_key().public.line()
 
     def steps(self) -> Mapping[str, Callable[[Plan, Step], Outcome]]:
+        """What carries out the gates of a deployment, by action."""
         builders = [parse_public_line(self._builder_line())[0]]
+
+        def gate(
+            make: Callable[[Plan], Gate],
+            arguments: Callable[[Plan, Step], Plain] = lambda plan, step: step.arguments,
+        ) -> Callable[[Plan, Step], Outcome]:
+            return gate_step(make, self.blobs, arguments, self._waived)
+
         return {
-            "gate": gate_step(
+            "gate": gate(
                 lambda plan: ProvenanceGate(self.blobs, builders, self.now_ms),
-                self.blobs,
                 lambda plan, step: gate_arguments("provenance", self.manifest(plan.release)),
             ),
-            "smoke": gate_step(
-                lambda plan: self._smoke(plan.environment, plan.release),
-                self.blobs,
-                self._smoke_arguments,
+            "smoke": gate(
+                lambda plan: self._smoke(plan.environment, plan.release), self._smoke_arguments
             ),
-            "hardening": gate_step(
-                lambda plan: self._hardening(), self.blobs, lambda plan, step: step.arguments
-            ),
-            "baseline": gate_step(
-                lambda plan: self._baseline(), self.blobs, lambda plan, step: step.arguments
-            ),
-            "transport": gate_step(
-                lambda plan: TransportGate(self.now_ms),
-                self.blobs,
-                lambda plan, step: step.arguments,
-            ),
-            "load": gate_step(self._load, self.blobs, self._load_arguments),
+            "hardening": gate(lambda plan: self._hardening()),
+            "baseline": gate(lambda plan: self._baseline()),
+            "transport": gate(lambda plan: TransportGate(self.now_ms)),
+            "load": gate(self._load, self._load_arguments),
             "availability": availability_step(self._answered),
-            "resilience": gate_step(self._resilience, self.blobs, self._resilience_arguments),
+            "resilience": gate(self._resilience, self._resilience_arguments),
         }
 
     def _baseline(self) -> BaselineGate:
         return BaselineGate(self.blobs, self.now_ms)
+
+    def _waived(self, plan: Plan, gate: str) -> Waiver | None:
+        now_ms = self.now_ms()
+        return self.log.read(
+            lambda w: waiver.for_deployment(w, w.deployments[plan.deployment], gate, now_ms)
+        )
 
     def _hardening(self) -> HardeningGate:
         return HardeningGate(self.blobs, self.now_ms)

@@ -35,6 +35,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     root,
     steering,
     upkeep,
+    waivers,
     watches,
     witnesses,
 )
@@ -263,14 +264,8 @@ class Installation:
         target = self.targets(environment).get("process")
         if not isinstance(target, ProcessTarget):
             return {}
-        names = self.log.read(
-            lambda w: {
-                c
-                for r in w.releases.values()
-                for c, p in r.components.items()
-                if p.kind == "service"
-            }
-        )
+        made = self.log.read(lambda w: list(w.releases.values()))
+        names = {c for r in made for c, p in r.components.items() if p.kind == "service"}
         found = {name: target.address(name) for name in sorted(names)}
         return {name: place for name, place in found.items() if place}
 

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from surefoot.core import deployment as deployments
 from surefoot.core import environment as environments
 from surefoot.core import facts as f
-from surefoot.core import facts_enrolment, policy
+from surefoot.core import facts_enrolment, policy, waiver
 from surefoot.core import release as releases
 from surefoot.core.errors import Refused
+from surefoot.core.facts_gate import GateWaived, GateWaiverEnded
 from surefoot.core.plan import Parent, Plan, Settings, Verdict, check_parent
 from surefoot.core.policy import Asker
 from surefoot.core.world import Deployment, World
@@ -92,7 +93,7 @@ def _accepted(world: World, fact: f.DefinitionAccepted, asker: Asker, time_ms: i
 
 @_checks(f.ReleaseRegistered)
 def _registered(world: World, fact: f.ReleaseRegistered, asker: Asker, time_ms: int) -> None:
-    if not releases.register(world, asker, fact):
+    if not releases.register(world, asker, fact, time_ms):
         raise _broken(fact, "a version that is new", f"{fact.version} is registered")
 
 
@@ -130,6 +131,18 @@ def _sealed(world: World, fact: f.DeviceBatchSealed, asker: Asker, time_ms: int)
     sealed = fact.count + sum(each.reports for each in world.devices.values())
     if sealed > newest:
         raise _broken(fact, f"at most {newest} reports in all", f"{sealed}", "breach.reports")
+
+
+@_checks(GateWaived)
+def _waived(world: World, fact: GateWaived, asker: Asker, time_ms: int) -> None:
+    waiver.grant(world, asker, fact, time_ms)
+    if fact.person != asker.id:
+        raise _broken(fact, f"{asker.id} as the one who waives", fact.person)
+
+
+@_checks(GateWaiverEnded)
+def _waiver_ended(world: World, fact: GateWaiverEnded, asker: Asker, time_ms: int) -> None:
+    waiver.end(world, asker, fact.environment, fact.gate)
 
 
 # --- deployments ---------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from surefoot.core import facts_enrolment, upcast
+from surefoot.core import facts_enrolment, facts_gate, upcast
 from surefoot.core.fact import Fact as Fact
 from surefoot.core.facts_advisory import AdvisoriesImported as AdvisoriesImported
 from surefoot.core.facts_advisory import VexImported as VexImported
@@ -69,7 +69,6 @@ from surefoot.core.facts_trust import EpochOpened as EpochOpened
 from surefoot.core.facts_trust import LogKeyRotated as LogKeyRotated
 from surefoot.core.facts_trust import PayloadErased as PayloadErased
 from surefoot.core.facts_trust import RootPublished as RootPublished
-from surefoot.core.facts_watch import GateWatched as GateWatched
 from surefoot.core.target import Plain
 from surefoot.trust.digest import Digest
 
@@ -154,6 +153,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: str
     reason: str
     evidence: Digest
+    waived_by: str = ""
 
 
 class ReleaseRegistered(Fact, frozen=True, kw_only=True):
@@ -372,7 +372,7 @@ _STREAM_OF: dict[type[Fact], Callable[[Fact], str]] = {
         lambda f: f"findings/{f.scope}",  # type: ignore[attr-defined]
     ),
     **dict.fromkeys((AdvisoriesImported, VexImported), lambda _: "advisories"),
-    GateWatched: lambda f: f"watch/{f.environment}",  # type: ignore[attr-defined]
+    **facts_gate.STREAMS,
     PayloadErased: lambda _: "erasures",
     RequestRefused: lambda _: "refusals",
     AlarmRaised: lambda _: "alarms",

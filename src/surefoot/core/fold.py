@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from surefoot.core import facts as f
-from surefoot.core import facts_enrolment, fold_advisory, fold_finding, fold_trust, fold_watch
+from surefoot.core import facts_enrolment, fold_advisory, fold_finding, fold_gate, fold_trust
 from surefoot.core import world as w
 from surefoot.core.governance import Governance
 from surefoot.trust import canonical
@@ -397,4 +397,4 @@ def new_world() -> w.World:
     return w.World()
 
 
-w.FOLDS.update(fold_trust.FOLDS | fold_finding.FOLDS | fold_advisory.FOLDS | fold_watch.FOLDS)
+w.FOLDS.update(fold_trust.FOLDS | fold_finding.FOLDS | fold_advisory.FOLDS | fold_gate.FOLDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from surefoot.core import facts as f
+from surefoot.core import waiver
 from surefoot.core.errors import Refused
 from surefoot.core.policy import Asker, require
 from surefoot.core.world import Release, World
@@ -46,7 +47,7 @@ def check_new(world: World, asker: Asker, version: str) -> None:
     check_version(version)
 
 
-def register(world: World, asker: Asker, fact: f.ReleaseRegistered) -> list[f.Fact]:
+def register(world: World, asker: Asker, fact: f.ReleaseRegistered, now_ms: int) -> list[f.Fact]:
     """Register a release whose manifest the cutter signed; the same again changes nothing."""
     cutter = require(world, asker, "release.create")
     check_version(fact.version)
@@ -61,15 +62,8 @@ def register(world: World, asker: Asker, fact: f.ReleaseRegistered) -> list[f.Fa
             found=f"other content {fact.release[:19]}",
             remedy="a version never changes its content; choose a new version",
         )
-    for gate in fact.gates:
-        if gate.verdict != "pass":
-            raise Refused(
-                f"gate.{gate.gate}.{gate.verdict}",
-                f"release {fact.version}",
-                expected=f"gate {gate.gate}: pass",
-                found=f"{gate.verdict}: {gate.reason}",
-                remedy="mend what the gate found and cut the release again",
-            )
+    own = {fact.cutter, *fact.contributors}
+    waiver.check_release(world, fact.version, fact.gates, own, now_ms)
     if cutter.id != fact.cutter:
         raise Refused(
             "release.cutter.signature",

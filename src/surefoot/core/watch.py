@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from surefoot.core import facts as f
+from surefoot.core.facts_gate import GateWatched
 from surefoot.core.world import Environment, Watch, WatchedGate, World
 
 MINUTE_MS = 60_000
@@ -47,7 +48,7 @@ def due(world: World, now_ms: int) -> list[tuple[str, str]]:
     return [(environment, gate) for _, environment, gate in sorted(found)]
 
 
-def record(world: World, fact: f.GateWatched) -> list[f.Fact]:
+def record(world: World, fact: GateWatched) -> list[f.Fact]:
     """What is written for a result; nothing when the environment has moved on meanwhile."""
     environment = world.environments.get(fact.environment)
     if environment is None or environment.release != fact.release:

@@ -86,6 +86,21 @@ class Freeze(State):
     until_ms: int
 
 
+class Waiver(State):
+    """Who takes an inconclusive gate upon themselves, until when; given at an entry of the log."""
+
+    person: str
+    until_ms: int
+    given_ms: int
+    entry: int
+
+
+class Waivers(State):
+    """Waivers of gates before releases, by gate."""
+
+    gates: dict[str, Waiver] = {}
+
+
 class Environment(State):
     """The complete state of an environment, as `environment show` prints it."""
 
@@ -107,6 +122,7 @@ class Environment(State):
     drift: list[f.Difference] = []
     drift_checked_ms: int = 0
     freezes: dict[str, Freeze] = {}
+    waivers: dict[str, Waiver] = {}
     backups: dict[str, Digest] = {}
     devices: int = 0
     gateway: bool = False
@@ -307,6 +323,7 @@ class World:
         self.findings: dict[str, FindingScope] = {}
         self.advisories = AdvisoryState()
         self.watches: dict[str, Watch] = {}
+        self.waivers = Waivers()
         self.root = RootState()
         self.log = LogState()
         self.tallies: dict[str, Tally] = {
@@ -352,6 +369,8 @@ class World:
                 holder = self.services.get(name)
             case "findings":
                 holder = self.findings.get(name)
+            case "waivers":
+                holder = self.waivers
             case "watch":
                 holder = self.watches.get(name)
             case "devices":

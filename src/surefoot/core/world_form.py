@@ -26,6 +26,7 @@ class WorldForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     findings: dict[str, w.FindingScope]
     advisories: w.AdvisoryState
     watches: dict[str, w.Watch]
+    waivers: w.Waivers
     root: w.RootState
     log: w.LogState
     tallies: dict[str, w.Tally]

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from surefoot.core import facts as f
 from surefoot.core import watch
 from surefoot.core.errors import SurefootError
+from surefoot.core.facts_gate import GateWatched
 from surefoot.core.gate import Evidence, judge
 from surefoot.core.target import Blobs
 from surefoot.core.world import World
@@ -77,7 +77,7 @@ class Watcher:
         if self._thread is not None:
             self._thread.join(timeout=60)
 
-    def look(self, environment: str, gate: str) -> f.GateWatched | None:
+    def look(self, environment: str, gate: str) -> GateWatched | None:
         """One look now; None when another process makes it or the environment moved on."""
         name = f"watch/{environment}/{gate}"
         fence = self._leases.acquire(name, self._worker, self._clock.now_ms(), LEASE_MS)
@@ -105,12 +105,12 @@ class Watcher:
             if found is not None and found.verdict != "pass":
                 _log.warning("%s: %s: %s", environment, gate, found.reason)
 
-    def _look(self, environment: str, gate: str) -> f.GateWatched | None:
+    def _look(self, environment: str, gate: str) -> GateWatched | None:
         release = Digest(self._log.read(lambda w: w.environments[environment].release))
         evidence = self._evidence(environment, gate, release)
         kept = self._blobs.put(msgspec.json.encode(evidence))
         found = judge(evidence, release)
-        fact = f.GateWatched(
+        fact = GateWatched(
             environment=environment,
             gate=gate,
             release=release,

@@ -26,7 +26,7 @@ from surefoot.product.form import (
     Service,
 )
 
-PERMISSIONS = ("release.create", "approve", *FOUNDER_PERMISSIONS)
+PERMISSIONS = ("release.create", "approve", "gate.waive", *FOUNDER_PERMISSIONS)
 RESERVED = frozenset({"all", "any", "self", "none", "new", "system", "journal", "surefoot"})
 APPROVALS_MIN = 2
 _HOLDER = re.compile(r"\{[a-z_]+\}")

@@ -148,7 +148,7 @@ def register(world: World, manifest: Manifest) -> list[f.Fact]:
         cutter=manifest.cutter,
         gates=(passed,),
     )
-    return releases.register(world, person("dora"), fact)
+    return releases.register(world, person("dora"), fact, 0)
 
 
 def plan_of(

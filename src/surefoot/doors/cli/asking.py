@@ -12,16 +12,16 @@ from surefoot.doors.cli import (
     views_deployment,
     views_finding,
     views_fleet,
+    views_gate,
     views_map,
     views_rollout,
-    views_watch,
 )
 from surefoot.doors.cli.client import client_for
 from surefoot.doors.cli.tree import Command
 
 _VIEWS = views.VIEWS | views_deployment.VIEWS | views_map.VIEWS | views_finding.VIEWS
 _VIEWS |= views_fleet.VIEWS | views_advisory.VIEWS
-_VIEWS |= views_watch.VIEWS
+_VIEWS |= views_gate.VIEWS
 _VIEWS |= views_fleet.VIEWS
 _VIEWS |= views_rollout.VIEWS
 _PUBLIC = ("installation show", "journal checkpoint")

@@ -8,11 +8,11 @@ from surefoot.doors.cli.commands_deployment import DEPLOYMENTS
 from surefoot.doors.cli.commands_enrolment import ENROLMENT
 from surefoot.doors.cli.commands_environment import ENVIRONMENTS
 from surefoot.doors.cli.commands_finding import FINDINGS
+from surefoot.doors.cli.commands_gate import GATES
 from surefoot.doors.cli.commands_here import HERE
 from surefoot.doors.cli.commands_people import PEOPLE, RELEASES
 from surefoot.doors.cli.commands_rollout import ROLLOUTS
 from surefoot.doors.cli.commands_trust import TRUST
-from surefoot.doors.cli.commands_watch import WATCHES
 from surefoot.doors.cli.commands_witness import WITNESS
 
 NOUNS = {
@@ -28,6 +28,7 @@ NOUNS = {
     "drift": "differences between record and reality",
     "freeze": "times without deployments",
     "watch": "gates that look again and again at what runs",
+    "waiver": "who takes an inconclusive gate upon themselves",
     "secret": "secrets of an environment",
     "device": "devices of an environment",
     "fleet": "the devices of an environment together",
@@ -50,7 +51,7 @@ NOUNS = {
 }
 
 COMMANDS = (
-    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ROLLOUTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS, *WATCHES),
+    *(*PEOPLE, *RELEASES, *DEPLOYMENTS, *ROLLOUTS, *ENVIRONMENTS, *ENROLMENT, *FINDINGS, *GATES),
     *(*TRUST, *HERE, *WITNESS),
     *(*AUDITOR, *ADVISORIES),
 )

@@ -1,4 +1,4 @@
-"""How gates that run again and again are shown as text."""
+"""How watched gates and waivers are shown as text."""
 
 from __future__ import annotations
 
@@ -32,4 +32,23 @@ def watches(answer: Answer) -> None:
         show.line(f"{count} of {len(rows)} are alarms" if count else "no alarm")
 
 
-VIEWS: dict[str, Callable[[Answer], None]] = {"watches": watches}
+def waivers(answer: Answer) -> None:
+    """A table; waivers that have ended by time say so."""
+    show.table(
+        ("place", "gate", "person", "given", "until", "entry"),
+        (
+            (
+                row["place"],
+                row["gate"],
+                row["person"],
+                row["given_at"],
+                f"{row['until'][:16]}{'' if row['in_force'] else ', over'}",
+                row["entry"],
+            )
+            for row in answer.get("waivers", [])
+        ),
+        empty="no waiver",
+    )
+
+
+VIEWS: dict[str, Callable[[Answer], None]] = {"watches": watches, "waivers": waivers}
