@@ -137,6 +137,6 @@ def show(app: App, request: Request, arguments: DeviceArguments) -> Plain:
     reports = app.fleet.timeline(arguments.name, arguments.id, arguments.limit, arguments.before)
     held = hold_of(app, arguments.name, found.deployment, found.action) if found.action else {}
     return {
-        "device": {**row(found), "held": held},
+        "device": {**row(found), **({"held": held} if held else {})},
         "reports": [canonical.parse(report) for report in reports],
     }
