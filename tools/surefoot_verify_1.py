@@ -107,6 +107,7 @@ def shortened(
         spots = [(each["index"], seal["streams"]) for each, seal in zip(maps, seals, strict=True)]
         if spots[0] == spots[1]:
             paths = [proof_of(each["proof"]) for each in maps]
+            need(len(paths[0]) == len(paths[1]), "a path of another length")
             both = enumerate(zip(*paths, strict=True))
             common = next((at for at, (one, other) in both if one != other), len(paths[1]))
             maps[1] = {**maps[1], "proof": joined(paths[1][common:])}

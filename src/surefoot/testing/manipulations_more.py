@@ -216,6 +216,13 @@ def _shorter_proof(scene: Scene, b: Bundle) -> Bundle:
     return b
 
 
+@case("leave a hash out of the later path in the heads map", "fork later")
+def _shorter_path(scene: Scene, b: Bundle) -> Bundle:
+    path = base64.b64decode(b["after"]["map"]["proof"])
+    b["after"]["map"]["proof"] = base64.b64encode(path[:32] + path[64:]).decode()
+    return b
+
+
 @case("leave the consistency proof out", "moved")
 def _no_consistency(scene: Scene, b: Bundle) -> Bundle:
     del b["consistency"]

@@ -95,9 +95,11 @@ def backing(signed: Signed, trust: Trust, seal_ms: int, now_ms: int | None) -> B
     if not isinstance(trust, Root):
         return Backing(checkpoint=signed.checkpoint, log_key=signed.signers[0].text())
     log_key, whole = _log_key(signed, trust, seal_ms)
-    witnesses = _counted(signed, trust.witnesses, now_ms)
-    auditors = _counted(signed, trust.auditors, now_ms)
     anchors = [log.anchor for log in trust.logs if log.anchor and log.ended != "compromised"]
+    cosigners = [entry.vkey for entry in (*trust.witnesses, *trust.auditors)]
+    cosigned = _cosigned(signed, [*cosigners, *anchors], now_ms)
+    witnesses = _counted(cosigned, trust.witnesses)
+    auditors = _counted(cosigned, trust.auditors)
     policy = trust.policy()
     if not policy.satisfied({found.key for _, found in witnesses}):
         raise NotProved(
@@ -112,7 +114,7 @@ def backing(signed: Signed, trust: Trust, seal_ms: int, now_ms: int | None) -> B
         whole=whole,
         witnesses=_names(witnesses),
         auditors=_names(auditors),
-        anchored=bool(_cosigned(signed, anchors, now_ms)),
+        anchored=any(found.key in anchors for found in cosigned),
         quorum_s=policy.quorum_time(found for _, found in witnesses) or 0,
     )
 
@@ -136,12 +138,11 @@ def _log_key(signed: Signed, root: Root, seal_ms: int) -> tuple[str, bool]:
 
 
 def _counted(
-    signed: Signed, entries: Sequence[CosignerEntry], now_ms: int | None
+    cosigned: Sequence[Cosignature], entries: Sequence[CosignerEntry]
 ) -> list[tuple[str, Cosignature]]:
-    """The cosignatures of these that are of their time, each with the root's name."""
+    """Those by these cosigners that are of their time, each with the root's name."""
     by_key = {entry.vkey: entry for entry in entries}
-    found = _cosigned(signed, by_key, now_ms)
-    named = [(by_key[cosignature.key], cosignature) for cosignature in found]
+    named = [(by_key[found.key], found) for found in cosigned if found.key in by_key]
     return [(entry.name, c) for entry, c in named if entry.counts_at(c.time_s)]
 
 

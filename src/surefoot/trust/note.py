@@ -135,8 +135,10 @@ def signers_of(note: str, *keys: VerifierKey) -> tuple[str, tuple[VerifierKey, .
     return text, signers
 
 
+@lru_cache(maxsize=8)
 def split_note(note: str) -> tuple[str, tuple[str, ...]]:
-    """Text and signature lines of a note, nothing verified. Raises `NotANote`."""
+    """Text and signature lines of a note, nothing verified; those split last are kept, as each
+    kind of signer is looked for in turn. Raises `NotANote`."""
     if len(note) > NOTE_BYTES_MAX:
         raise NotANote("note is too long")
     text, found, block = note.rpartition("\n\n")
