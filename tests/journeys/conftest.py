@@ -16,7 +16,7 @@ import pytest
 from surefoot.demo.stage import SUREFOOT, Stage, Unexpected
 from surefoot.demo.voice import Voice
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = 4
 
 # Begins the program of its arguments with standard output in a file.
 INTO_FILE = (

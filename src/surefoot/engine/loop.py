@@ -57,9 +57,9 @@ class Engine:
     def stop(self) -> None:
         """Stop after the effects under way; a step that is cut off is found again later."""
         self._stop.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=120)
         for thread in list(self._running.values()):
-            thread.join(timeout=30)
+            thread.join(timeout=120)
 
     def _loop(self) -> None:
         last_beat, told = self._clock.now_ms(), ""

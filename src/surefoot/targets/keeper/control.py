@@ -59,7 +59,7 @@ async def _one(line: bytes, answer: Answer) -> dict[str, Any]:
         return {"error": wrong.record()}
 
 
-def ask(folder: Path, request: dict[str, Any], timeout_seconds: float = 10.0) -> dict[str, Any]:
+def ask(folder: Path, request: dict[str, Any], timeout_seconds: float = 30.0) -> dict[str, Any]:
     """Ask the keeper of a component. Raises its error, or `Failed` when it does not answer."""
     try:
         with connect_unix(folder, NAME, timeout_seconds) as connection:
