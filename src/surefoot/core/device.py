@@ -350,6 +350,11 @@ def attributes_of(attributes: Mapping[str, str], part: str = "") -> Attributes:
     return Attributes(version, digest.removeprefix("sha256:").lower())
 
 
+def is_version(name: str) -> bool:
+    """Whether an attribute of this name tells a version, the device's or a part's."""
+    return name in VERSION_NAMES or name.endswith("_version")
+
+
 def digest_name(part: str) -> str:
     """The attribute that tells the digest of a part's image."""
     return part.removesuffix("_version") + "_digest"

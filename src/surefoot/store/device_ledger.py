@@ -233,18 +233,22 @@ class DeviceLedger:
         wanted, device.wants_attributes = device.wants_attributes, False
         before = device.attributes
         device.attributes = msgspec.json.encode(merged, order="deterministic").decode()
-        self._show(device, merged)
+        self._show(device, values if mode != "remove" else {})
         # Clients that are asked again with each poll send the same again: no write for that.
         if device.attributes != before or wanted != device.wants_attributes:
             device.attributes_ms = self._now_ms
             self._touched_devices[device.number] = device
         return True
 
-    def _show(self, device: DeviceRow, held: Mapping[str, str]) -> None:
-        action, event = self.action(device, 0), attributes_of(held)
+    def _show(self, device: DeviceRow, told: Mapping[str, str]) -> None:
+        """Take what a put itself says of versions; what earlier ones said shows nothing now."""
+        action, event = self.action(device, 0), attributes_of(told)
         if action is not None:
-            self.apply(device, action, attributes_of(held, action.attribute))
-        if action is not None and not action.attribute:
+            about = attributes_of(told, action.attribute)
+            if about.version:
+                self.apply(device, action, about)
+            device.wants_attributes |= action.state == "reported"
+        if not event.version or (action is not None and not action.attribute):
             return
         if device.runs != event.version:
             ran, device.runs = device.runs, event.version

@@ -17,9 +17,11 @@ from surefoot.core.device import (
     Attributes,
     Consent,
     Event,
+    Feedback,
     Move,
     Standing,
     Strength,
+    is_version,
 )
 from surefoot.core.offer import Firmware
 from surefoot.store.database import Session, Value
@@ -216,12 +218,25 @@ def runs_after(device: DeviceRow, action: ActionRow, move: Move, event: Event) -
     if isinstance(event, Attributes):
         return event.version
     moved = move.state != action.state
-    if moved and move.state in _UNPROVEN and action.state != "assigned":
+    # Whoever tells of an action's end began it, whether or not the door saw that.
+    began = action.state != "assigned" or isinstance(event, Feedback)
+    if moved and move.state in _UNPROVEN and began:
         return ""
     return device.runs
 
 
 def merged_attributes(held: dict[str, str], mode: str, values: Mapping[str, str]) -> dict[str, str]:
+    """A device's attributes after a put in this mode.
+
+    A version that it showed may be replaced and never taken back: without it nothing would speak
+    against a lower one.
+    """
+    shown = {name: version for name, version in held.items() if is_version(name) and version}
+    merged = _merged(held, mode, values)
+    return merged | {name: shown[name] for name in shown if not merged.get(name)}
+
+
+def _merged(held: dict[str, str], mode: str, values: Mapping[str, str]) -> dict[str, str]:
     """The attributes after a put in this mode."""
     if mode == "replace":
         return dict(values)

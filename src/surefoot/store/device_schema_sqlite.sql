@@ -78,6 +78,9 @@ CREATE INDEX IF NOT EXISTS device_actions_by_device ON device_actions (number, a
 -- What a device may run although it has not shown it: few rows among all that were assigned.
 CREATE INDEX IF NOT EXISTS device_actions_begun ON device_actions (environment, number)
     WHERE state NOT IN ('assigned', 'verified', 'returned');
+-- Nor is one that a device told of without going on: it may have begun all the same.
+CREATE INDEX IF NOT EXISTS device_actions_told_of ON device_actions (environment, number)
+    WHERE state = 'assigned' AND progress > 0;
 CREATE INDEX IF NOT EXISTS device_actions_due ON device_actions (deadline_ms)
     WHERE state IN ('assigned', 'offered', 'downloading', 'installing', 'reported');
 

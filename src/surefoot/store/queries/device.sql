@@ -237,9 +237,13 @@ FROM device_actions a JOIN devices d ON d.number = a.number
 WHERE a.environment = :environment AND d.removed = 0
     AND a.state NOT IN ('assigned', 'verified', 'returned')
     AND (a.state IN ('offered', 'downloading', 'installing', 'reported')
-        OR (a.state = 'assigned' AND a.progress > 0)
         OR (a.state IN ('failed', 'timed_out', 'unknown') AND a.progress > 0
             AND (d.runs = '' OR (p.attribute <> '' AND a.changed_ms >= d.attributes_ms))))
+UNION ALL
+SELECT a.number, COALESCE(p.attribute, ''), a.version
+FROM device_actions a JOIN devices d ON d.number = a.number
+    LEFT JOIN device_action_parts p ON p.action = a.action
+WHERE a.environment = :environment AND d.removed = 0 AND a.state = 'assigned' AND a.progress > 0
 
 -- name: insert_part
 INSERT INTO device_action_parts (action, attribute) VALUES (:action, :attribute)
