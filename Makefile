@@ -35,7 +35,7 @@ crash: ## SIGKILL at many points of deployments on real targets (slow)
 	@.venv/bin/pytest -m crash tests/crash_real
 
 field: ## twenty real swupdates in network namespaces, and every fault they can meet (slow; root)
-	@scripts/setup test
+	@scripts/setup field
 	@FIELD_DEVICES=20 .venv/bin/pytest -m field tests/field tests/field_real
 
 bench: ## speed, as ratios beside a reference in one run

@@ -1,7 +1,8 @@
 """Renew the locks: names, versions and hashes, never a host.
 
 Needs uv in the virtual environment. `requirements.lock` runs the product, `requirements-test.lock`
-adds what the tests need.
+adds what the tests need; `requirements-field.lock` is a device client that the field tests run,
+without what Debian has of it.
 """
 
 import subprocess
@@ -19,14 +20,19 @@ EXTRAS = {
 }
 
 
+FIELD = ("--no-emit-package", "pygobject", "--no-emit-package", "pycairo")
+
+
 def main() -> None:
-    """Write both locks."""
+    """Write the locks."""
     uv = Path(sys.executable).with_name("uv")
     for name, extras in EXTRAS.items():
         chosen = [word for extra in extras for word in ("--extra", extra)]
         subprocess.run(
             [str(uv), *WORDS, *chosen, "pyproject.toml", "-o", name], cwd=ROOT, check=True
         )
+    wanted = ("tests/field_real/requirements.in", "-o", "requirements-field.lock")
+    subprocess.run([str(uv), *WORDS, *FIELD, *wanted], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ TOP = {
     "examples": "a product to copy; the demo runs it",
     "pyproject.toml": "the package and its tools",
     "requirements-test.lock": "locked dependencies of the tests",
+    "requirements-field.lock": "a device client that the field tests run, locked",
     "requirements.lock": "locked dependencies",
     "scripts": "set-up and lock",
     "setup.py": "puts the example into the wheel",
