@@ -108,6 +108,12 @@ def gate_steps(definition: Definition, environment: Environment, purpose: str) -
         )
     if asked.baseline is not None:
         steps.append(_baseline_step(definition, asked, asked.baseline))
+    if asked.privilege is not None:
+        plain = without_nulls(msgspec.to_builtins(asked.privilege))
+        assert isinstance(plain, dict)
+        count = sum(len(each.roles) for each in asked.privilege.databases.values())
+        plain["environment"] = environment.name
+        steps.append(_step("privilege", plain, f"what {count} roles may do in effect"))
     if asked.transport is not None:
         count = len(asked.transport.endpoints)
         steps.append(

@@ -22,6 +22,7 @@ from surefoot.gates.active import STOP_FILE, Permit
 from surefoot.gates.baseline.gate import BaselineGate
 from surefoot.gates.hardening.gate import HardeningGate
 from surefoot.gates.load.gate import LoadGate
+from surefoot.gates.privilege import PrivilegeGate
 from surefoot.gates.provenance import ProvenanceGate
 from surefoot.gates.resilience.gate import ResilienceGate
 from surefoot.gates.smoke import SmokeGate
@@ -97,6 +98,7 @@ class Gating:
         return {
             "hardening": self._hardening,
             "baseline": self._baseline,
+            "privilege": self._privilege,
             "transport": lambda: TransportGate(self.now_ms),
             **{name: release[name] for name in ("provenance", "vulnerabilities")},
         }
@@ -150,11 +152,17 @@ class Gating:
             ),
             "hardening": gate(lambda plan: self._hardening()),
             "baseline": gate(lambda plan: self._baseline()),
+            "privilege": gate(lambda plan: self._privilege()),
             "transport": gate(lambda plan: TransportGate(self.now_ms)),
             "load": gate(self._load, self._load_arguments),
             "availability": availability_step(self._answered),
             "resilience": gate(self._resilience, self._resilience_arguments),
         }
+
+    def _privilege(self) -> PrivilegeGate:
+        from surefoot.compose.rights import privilege_gate  # noqa: PLC0415 -- its extra is optional
+
+        return privilege_gate(self.targets, self.now_ms)
 
     def _baseline(self) -> BaselineGate:
         return BaselineGate(self.blobs, self.now_ms)

@@ -17,7 +17,7 @@ from surefoot.product import parse_definition
 from surefoot.store.lease import Leases
 from surefoot.trust.digest import Digest
 
-AT_DEPLOYMENT = ("hardening", "baseline", "transport")
+AT_DEPLOYMENT = ("hardening", "baseline", "privilege", "transport")
 """What these are asked stands with the environment, and was a step of its last deployment."""
 
 if TYPE_CHECKING:

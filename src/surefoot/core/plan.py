@@ -30,6 +30,7 @@ _PHASES = {
     "restart": 35,
     "start": 40,
     "check": 50,
+    "privilege": 55,
     "switch": 60,
     "drain": 70,
     "smoke": 80,

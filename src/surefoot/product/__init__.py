@@ -36,7 +36,7 @@ from surefoot.product.form import (
     Targets,
     Tests,
 )
-from surefoot.product.gate_form import Baseline, Hardening, Transport
+from surefoot.product.gate_form import Baseline, Hardening, Privilege, Transport
 from surefoot.product.node import DEPTH_MAX, SIZE_BYTES_MAX, Place, Trouble, place_of, read_tree
 from surefoot.product.read import BAD, Mistake, Path, Reader
 from surefoot.product.reference import reference_page
@@ -72,6 +72,7 @@ __all__ = [
     "Health",
     "Migrations",
     "Pipeline",
+    "Privilege",
     "ProcessTarget",
     "Run",
     "Scalar",

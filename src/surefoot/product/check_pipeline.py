@@ -14,11 +14,12 @@ from surefoot.product.gate_form import Baseline, Hardening
 from surefoot.trust.keys import parse_public_line
 
 RELEASE_GATES = ("provenance", "tests", "secrets", "vulnerabilities", "hardening", "baseline")
-DEPLOY_GATES = ("smoke", "hardening", "baseline", "transport", "load", "resilience")
+DEPLOY_GATES = ("smoke", "hardening", "baseline", "privilege", "transport", "load", "resilience")
 WATCH_GATES = (
     *("drift", "smoke", "provenance", "vulnerabilities"),
-    *("hardening", "baseline", "transport"),
+    *("hardening", "baseline", "privilege", "transport"),
 )
+_OF_ENVIRONMENTS = ("hardening", "baseline", "privilege", "transport")
 
 
 def _pipeline(d: Definition) -> Iterator[Complaint]:
@@ -150,6 +151,26 @@ def _transport(d: Definition) -> Iterator[Complaint]:
                 yield inner, "only an address for ssh", extra[:60], "leave it out"
 
 
+def _privilege(d: Definition) -> Iterator[Complaint]:
+    at_deploy = "privilege" in d.pipeline.deploy
+    asked = {name: e for name, e in d.environments.items() if e.privilege is not None}
+    if at_deploy and not asked:
+        yield ("pipeline", "deploy"), "the key privilege in an environment", "none has it", ""
+    for name, environment in asked.items():
+        path: Path = ("environments", name, "privilege")
+        if not at_deploy and "privilege" not in environment.watch:
+            yield path, "privilege in pipeline.deploy", "checks that never run", ""
+        assert environment.privilege is not None
+        for database in environment.privilege.databases:
+            found = environment.targets.databases.get(database)
+            inner: Path = (*path, "databases", database)
+            if found is None:
+                known = ", ".join(environment.targets.databases) or "none"
+                yield inner, f"a database of the environment: {known}", database, ""
+            elif found.engine != "postgresql":
+                yield inner, "a database with roles: PostgreSQL", found.engine, ""
+
+
 def _watch(d: Definition) -> Iterator[Complaint]:
     for name, environment in d.environments.items():
         for gate in environment.watch:
@@ -167,4 +188,13 @@ def _watch(d: Definition) -> Iterator[Complaint]:
                 yield path, f"the key {gate} in this environment", "no such key", ""
 
 
-PIPELINE_RULES = (_pipeline, _smoke, _looked_at, _advisories, _transport, *LOAD_RULES, _watch)
+PIPELINE_RULES = (
+    _pipeline,
+    _smoke,
+    _looked_at,
+    _advisories,
+    _transport,
+    _privilege,
+    *LOAD_RULES,
+    _watch,
+)

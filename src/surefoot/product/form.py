@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from surefoot.core.fiql import LENGTH_MAX as QUERY_LENGTH_MAX
 from surefoot.core.target import Plain
-from surefoot.product.gate_form import Baseline, Hardening, Transport
+from surefoot.product.gate_form import Baseline, Hardening, Privilege, Transport
 from surefoot.product.load_form import ActiveBudget, LoadScenario
 from surefoot.product.resilience_form import Resilience
 from surefoot.product.words import (
@@ -317,6 +317,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     hardening: Hardening | None = None
     baseline: Baseline | None = None
     transport: Transport | None = None
+    privilege: Privilege | None = None
     watch: dict[Name, Annotated[int, Meta(ge=1, le=44_640)]] = {}
 
 

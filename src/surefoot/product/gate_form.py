@@ -78,3 +78,41 @@ class Transport(msgspec.Struct, frozen=True, kw_only=True, rename={"exemptions":
     endpoints: Annotated[tuple[SecureEndpoint, ...], Meta(min_length=1, max_length=100)]
     certificate_days_min: Annotated[int, Meta(ge=0, le=366)] = 21
     exemptions: Annotated[tuple[Exemption, ...], Meta(max_length=200)] = ()
+
+
+DatabaseRight = Literal["select", "insert", "update", "delete", "truncate", "references", "trigger"]
+Statement = Annotated[
+    str,
+    Meta(
+        min_length=6,
+        max_length=1000,
+        pattern=r"(?i)(select|insert|update|delete|table|create|grant)\s[^\x00;]+",
+        description="one statement: select, insert, update, delete, table, create or grant",
+    ),
+]
+RoleName = Annotated[str, Meta(pattern=r"[a-z_][a-z0-9_$-]{0,62}", description="a role")]
+TableName = Annotated[str, Meta(pattern=r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", max_length=128)]
+
+
+class DatabaseRole(msgspec.Struct, frozen=True, kw_only=True):
+    """What one role may do, and no more: privileges by table, and the roles that it is in.
+
+    `must_not` are statements that must be refused to it; they are tried as the role.
+    """
+
+    may: dict[TableName, tuple[DatabaseRight, ...]] = {}
+    member_of: Annotated[tuple[RoleName, ...], Meta(max_length=50)] = ()
+    must_not: Annotated[tuple[Statement, ...], Meta(max_length=50)] = ()
+
+
+class DatabaseRoles(msgspec.Struct, frozen=True, kw_only=True):
+    """The roles of one database. `others` may log in as well and are not looked at."""
+
+    roles: dict[RoleName, DatabaseRole]
+    others: Annotated[tuple[RoleName, ...], Meta(max_length=50)] = ()
+
+
+class Privilege(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate privilege compares, after the migrations and before the switch."""
+
+    databases: dict[Name, DatabaseRoles]

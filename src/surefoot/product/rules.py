@@ -75,6 +75,7 @@ def _asked(definition: Definition) -> list[object]:
         asked.append(("hardening", name, environment.hardening))
         asked.append(("baseline", name, environment.baseline))
         asked.append(("transport", name, environment.transport))
+        asked.append(("privilege", name, environment.privilege))
     for gate, name, about in asked:
         if about is not None:
             plain = without_nulls(msgspec.to_builtins(about))

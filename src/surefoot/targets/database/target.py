@@ -105,6 +105,11 @@ class DatabaseTarget:
         """
         return self._driver.check(sql)
 
+    @property
+    def driver(self) -> Driver:
+        """The engine's driver, for questions that only one engine can answer."""
+        return self._driver
+
     def observe(self) -> Observation:
         """Engine, schema and checksums are stable; rows and sizes are volatile."""
         if not self._driver.exists():
