@@ -10,6 +10,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+from surefoot.core.governance import Urgency
 from surefoot.store.device import AttributesPut, Incoming
 from surefoot.store.device_rollouts import DeviceRollouts, Wave
 from surefoot.testing.device_door import DeviceHouse, DoorServer, token_of
@@ -65,13 +66,13 @@ class DoorClient:
         """The addresses of a poll's answer."""
         return {name: link["href"] for name, link in self.poll()["_links"].items()}
 
-    def assign(self, *, confirmation: bool = False) -> int:
+    def assign(self, *, confirmation: bool = False, urgency: Urgency = "forced") -> int:
         """A new action for all devices; its number, once the door speaks of it."""
-        newest = self.assign_silently(confirmation=confirmation)
+        newest = self.assign_silently(confirmation=confirmation, urgency=urgency)
         until(lambda: any(f"/{newest}?" in href for href in self.links().values()))
         return newest
 
-    def assign_silently(self, *, confirmation: bool = False) -> int:
+    def assign_silently(self, *, confirmation: bool = False, urgency: Urgency = "forced") -> int:
         """A new action for all devices; its number, whatever the door makes of it."""
         self.deployment += 1
         self._step_back()
@@ -83,6 +84,7 @@ class DoorClient:
             firmware=self.firmware,
             deadline_seconds=600,
             confirmation=confirmation,
+            urgency=urgency,
         )
         self.house.assign(ENV, wave, self.deployment)
         return self.house.registry.page(ENV)[0].action

@@ -328,3 +328,76 @@ def test_the_python_client_takes_numbers_out_of_the_links(door: DoorClient, line
         )
         quiet(line.ask("POST", feedback, AIOHTTP, said))
     assert state(door) == ("reported", "reported", "")
+
+
+def test_zephyr_accepts_every_cancel_by_a_number_of_32_bits(door: DoorClient, line: Line) -> None:
+    action = door.assign()
+    home = "/DEFAULT/controller/v1/dev1"
+    line.ask("GET", f"{home}/deploymentBase/{action}", ZEPHYR)
+    stop(door)
+    asked = json.loads(sized(line.ask("GET", home, ZEPHYR)))["_links"]
+    assert set(asked) == {"cancelAction", "configData"}
+    assert asked["cancelAction"]["href"] == f"{door.url}{home}/cancelAction/{action}"
+    answer = sized(line.ask("GET", path_of(asked["cancelAction"]["href"]), ZEPHYR))
+    assert answer.decode() == f'{{"id":"{action}","cancelAction":{{"stopId":"{action}"}}}}'
+    assert 0 < action < 2**31
+    said = (
+        f'{{"id":"{action}","time":"","status":{{"result":{{"finished":"success"}},'
+        '"execution":"closed"}}'
+    )
+    quiet(line.ask("POST", f"{home}/cancelAction/{action}/feedback", ZEPHYR, said))
+    assert state(door)[0] == "unknown"
+    assert "cancelAction" not in door.links()
+
+
+def test_the_rauc_updater_only_downloads_and_says_so(door: DoorClient, line: Line) -> None:
+    action = door.assign(urgency="download-only")
+    home = f"/{ENV}/controller/v1/dev1"
+    described_by = sized(line.ask("GET", f"{home}/deploymentBase/{action}", RAUC))
+    offer = json.loads(described_by)["deployment"]
+    assert (offer["download"], offer["update"]) == ("forced", "skip")
+    assert "maintenanceWindow" not in offer, "with one it would wait and report no end"
+    assert sized(line.ask("GET", f"{home}/{door.artifact_path(action)}", RAUC)) == CONTENT
+    feedback = f"{home}/deploymentBase/{action}/feedback"
+    for text in RAUC_STEPS[:2]:
+        quiet(line.ask("POST", feedback, RAUC, rauc_says(action, "proceeding", "none", text)))
+    said = rauc_says(action, "downloaded", "success", "Software bundle downloaded.")
+    quiet(line.ask("POST", feedback, RAUC, said))
+    assert state(door) == ("downloaded", "reported", "rauc")
+    quiet(line.ask("PUT", f"{home}/configData", RAUC, RAUC_CONFIG % "1.1.0"))
+    assert state(door)[0] == "downloaded", "nothing was to be installed"
+
+
+HARA = (
+    f"Authorization: TargetToken {token_of('dev1')}",
+    "Accept: application/json",
+    "User-Agent: okhttp/4.9.0",
+)
+
+
+def test_a_client_with_a_user_asks_and_then_begins(door: DoorClient, line: Line) -> None:
+    """As hawkBit's own description tells it: of the clients above none has a user to ask."""
+    action = door.assign(confirmation=True)
+    home = f"/{ENV}/controller/v1/dev1"
+    root = f"{door.url}{home}"
+    links = json.loads(sized(line.ask("GET", home, HARA)))["_links"]
+    assert set(links) == {"confirmationBase", "configData"}
+    waiting = links["confirmationBase"]["href"]
+    assert re.fullmatch(rf"{root}/confirmationBase/{action}\?c=-?[0-9]+", waiting)
+    about = sized(line.ask("GET", f"{home}/confirmationBase", HARA)).decode()
+    assert about == (
+        '{"autoConfirm":{"active":false},"_links":{"activateAutoConfirm":{"href":"'
+        f'{root}/confirmationBase/activateAutoConfirm"}},"confirmationBase":{{"href":"{waiting}"}}}}}}'
+    )
+    asked = sized(line.ask("GET", path_of(waiting), HARA))
+    described(door, root, asked.replace(b'"confirmation":', b'"deployment":'), "bApp")
+    assert line.ask("GET", f"{home}/deploymentBase/{action}", HARA).status == 404
+    says = f"{home}/confirmationBase/{action}/feedback"
+    denied = '{"confirmation":"denied","code":-1,"details":["not now"]}'
+    quiet(line.ask("POST", says, HARA, denied))
+    assert "confirmationBase" in door.links()
+    quiet(line.ask("POST", says, HARA, '{"confirmation":"confirmed","code":1,"details":["yes"]}'))
+    links = json.loads(sized(line.ask("GET", home, HARA)))["_links"]
+    assert set(links) == {"deploymentBase", "configData"}
+    work = sized(line.ask("GET", path_of(links["deploymentBase"]["href"]), HARA))
+    described(door, root, work, "bApp")
