@@ -1,8 +1,11 @@
 """A deployment with a load gate: the environment's own service is asked, and the report is kept."""
 
+import http.cookiejar
 import shutil
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -59,3 +62,34 @@ def test_the_report_of_a_deployment_is_kept_and_names_its_service(stage: Control
     assert run.good + run.bad == run.health.due > 0
     pages = [content for content in kept if content.startswith(b"<!doctype html>")]
     assert len(pages) == 1 and b"<svg" in pages[0]
+
+    found = stage.ask("olga", "deployment", "evidence", str(number), step["id"])
+    assert found["gate"] == "load" and found["reports"] == ["json", "page"]
+    assert step["cause"] == f"load: {found['verdict']}, {found['reason']}"
+    named = (str(number), step["id"])
+    assert stage.ask("olga", "deployment", "report", *named, "page")["content"] == pages[0].decode()
+    assert (
+        decode(stage.ask("olga", "deployment", "report", *named, "json")["content"].encode())
+        == report
+    )
+    smoke = next(one["id"] for one in shown["steps"] if one["id"].endswith("-smoke"))
+    refused = stage.start("olga", "deployment", "report", str(number), smoke, "page")
+    assert refused.returncode == 3 and "evidence.unknown" in refused.stderr
+    read = signed_in(str(stage.ask("olga", "login")["link"]))
+    shown_page = read(f"/deployments/{number}/gates/{step['id']}").decode()
+    assert "Gate load" in shown_page and "The report with its plots" in shown_page
+    assert read(f"/deployments/{number}/gates/{step['id']}/report") == pages[0]
+
+
+def signed_in(link: str) -> Callable[[str], bytes]:
+    """Reads pages with the session that a one-time link opens."""
+    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    opener = urllib.request.build_opener(jar)
+    opener.open(link, timeout=60).close()
+
+    def read(path: str) -> bytes:
+        with opener.open(urljoin(link, path), timeout=60) as answer:
+            content: bytes = answer.read()
+            return content
+
+    return read

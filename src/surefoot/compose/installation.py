@@ -26,6 +26,7 @@ from surefoot.app import (  # noqa: F401 -- importing them registers their opera
     environments,
     findings,
     fleet,
+    gate_evidence,
     journal,
     payload,
     people,

@@ -44,6 +44,9 @@ TIMELESS = {
     "/journal/{index:int}": "an entry never changes",
     "/journal/{index:int}/raw": "an entry never changes",
     "/deployments/{number:int}/approval": "a plan never changes",
+    "/deployments/{number:int}/gates/{step}": "evidence never changes",
+    "/deployments/{number:int}/gates/{step}/report": "a report never changes",
+    "/deployments/{number:int}/gates/{step}/raw": "a report never changes",
     "/environments/{name}/rollouts/plan": "about what would be done now",
     "/environments/{name}/rollouts/{number:int}": "of now; its deployment's page takes a time",
     "/errors/{code}": "about an error's code, not about a state",
@@ -121,6 +124,18 @@ def test_a_page_is_strict_and_complete(sign_in: Callable[[str], Browser], path: 
     assert len(identities) == len(set(identities))
     named = re.findall(r'(?:aria-labelledby|\sfor)="([^"]+)"', answer.text)
     assert set(named) <= set(identities)
+
+
+def test_the_page_of_a_gate_is_too_and_what_has_no_report_says_so(
+    sign_in: Callable[[str], Browser],
+) -> None:
+    found = re.search(
+        r"/deployments/1/gates/[0-9]+-smoke", sign_in("bob").get("/deployments/1").text
+    )
+    assert found
+    test_a_page_is_strict_and_complete(sign_in, found[0])
+    absent = sign_in("bob").get(f"{found[0]}/report")
+    assert absent.status >= 400 and "evidence.unknown" in absent.text
 
 
 def test_every_link_of_every_page_leads_somewhere(sign_in: Callable[[str], Browser]) -> None:

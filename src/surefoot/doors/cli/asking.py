@@ -10,6 +10,7 @@ from surefoot.doors.cli import (
     views,
     views_advisory,
     views_deployment,
+    views_evidence,
     views_finding,
     views_fleet,
     views_gate,
@@ -21,7 +22,7 @@ from surefoot.doors.cli.tree import Command
 
 _VIEWS = views.VIEWS | views_deployment.VIEWS | views_map.VIEWS | views_finding.VIEWS
 _VIEWS |= views_fleet.VIEWS | views_advisory.VIEWS
-_VIEWS |= views_gate.VIEWS
+_VIEWS |= views_gate.VIEWS | views_evidence.VIEWS
 _VIEWS |= views_fleet.VIEWS
 _VIEWS |= views_rollout.VIEWS
 _PUBLIC = ("installation show", "journal checkpoint")

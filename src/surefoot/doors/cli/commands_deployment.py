@@ -21,6 +21,8 @@ _PLAN = (
     Word("--data", "for clones: none, masked or full", choices=("none", "masked", "full")),
 )
 
+_STEP = Word("step", "the step, as deployment show names it")
+
 DEPLOYMENTS = (
     command(
         "deployment plan",
@@ -54,6 +56,23 @@ DEPLOYMENTS = (
         NUMBER,
         AT,
         view="deployment",
+    ),
+    question(
+        "deployment evidence",
+        "what the gate of a step saw, and what follows from it",
+        "/deployments/{number}/evidence/{step}",
+        NUMBER,
+        _STEP,
+        view="evidence",
+    ),
+    question(
+        "deployment report",
+        "the report that the gate of a step kept",
+        "/deployments/{number}/evidence/{step}/{form}",
+        NUMBER,
+        _STEP,
+        Word("form", "json, or page for one of HTML"),
+        view="content",
     ),
     Command(
         "deployment watch",
