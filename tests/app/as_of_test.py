@@ -86,7 +86,9 @@ def test_every_question_takes_a_time_or_says_why_not() -> None:
         *(
             "fleet blockers",
             "device codes",
+            "deployment evidence",
             "deployment plan-bytes",
+            "deployment report",
             "job show",
             "journal entry",
             "journal request",
