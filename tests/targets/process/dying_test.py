@@ -20,6 +20,7 @@ from surefoot.targets.keeper.counts import Counts
 from surefoot.targets.keeper.front import Front
 from surefoot.targets.keeper.hub import Hub
 from surefoot.targets.keeper.limits import Limits
+from surefoot.testing.waiting import until
 
 SECONDS = 60.0
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -97,6 +98,7 @@ class Kept:
         self.loop, self._done = asyncio.get_running_loop(), asyncio.Event()
         limits = Limits(hold_seconds=SECONDS, answer_seconds=2 * SECONDS)
         hub = Hub(Counts(self._folder / "counts"), limits)
+        self.hub = hub
         self.upstream = hub.live = Upstream(self._first)
         server = await self.loop.create_server(lambda: Front(hub), "127.0.0.1", 0)
         self._address = server.sockets[0].getsockname()
@@ -121,6 +123,16 @@ class Kept:
 
     async def _call(self, act: str, *words: str) -> None:
         getattr(self.upstream, act)(*words)
+
+    def switch(self, address: str) -> None:
+        """Another generation becomes the live one."""
+
+        async def switch() -> None:
+            old, self.upstream = self.upstream, Upstream(address)
+            self.hub.live = self.upstream
+            old.retire()
+
+        asyncio.run_coroutine_threadsafe(switch(), self.loop).result(SECONDS)
 
     def end(self) -> None:
         """Stop the loop."""
@@ -197,12 +209,25 @@ def test_while_it_is_down_requests_wait_and_go_to_the_new_process(service, kept,
     assert status(client) == 200
 
 
+@pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
+def test_who_waits_for_a_restart_goes_on_at_the_generation_that_is_switched_to(
+    service, kept, request_
+) -> None:
+    service.listening.close()
+    kept.tell("down")
+    client = kept.client(request_)
+    until(lambda: kept.upstream.active == 1)
+    old = kept.upstream
+    service.listen()
+    kept.switch(service.address)
+    service.answer()
+    assert status(client) == 200
+    assert old.active == 0
+
+
 def test_what_may_not_be_repeated_is_not(service, kept) -> None:
     client = kept.client(POST)
-    service.wait_for_one()
-    service.listening.close()
-    service.listen()
-    kept.tell("up", service.address)
+    service.take().close()
     assert status(client) == 502
     assert not select.select([service.listening], [], [], 0)[0]
 

@@ -71,6 +71,18 @@ def test_a_request_that_the_killed_service_never_read_waits_for_the_restart(worl
         assert [each.result()[0] for each in waiting] == [200] * 5
 
 
+def test_requests_wait_for_a_live_generation_that_is_started_again(world) -> None:
+    """The control plane is the one that starts it: after a crash the keeper lacks its secrets."""
+    world.deploy()
+    service = world.service(generation=str(world.open().observe().volatile["api/generation"]))
+    pid = world.pid()
+    world.kill_keeper()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: identity_of(pid) is None)
+    assert world.step("start", **service).status == "done"
+    assert [world.get()[0] for _ in range(3)] == [200] * 3
+
+
 def test_a_service_on_a_port_is_waited_for_too(world) -> None:
     """The new process listens on another port."""
     world.deploy(listen="tcp")

@@ -237,7 +237,8 @@ class Upstream:
 
     def down(self) -> None:
         """The process has ended: no connection of it is of use any more."""
-        self._up.clear()
+        if not self.retired:
+            self._up.clear()
         idle, self._idle = self._idle, []
         for back in idle:
             back.transport.close()
@@ -262,7 +263,7 @@ class Upstream:
                 raise ConnectionRefusedError(errno.ECONNREFUSED, "it does not run") from None
             except (BlockingIOError, ConnectionError, FileNotFoundError):
                 # A unix socket with a full backlog answers "try again" instead of waiting.
-                if loop.time() + pause > until:
+                if self.retired or loop.time() + pause > until:
                     raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.1)
@@ -279,6 +280,7 @@ class Upstream:
     def retire(self) -> None:
         """No new request comes here: drop what is idle; what is under way goes on."""
         self.retired = True
+        self._up.set()  # who waits for a restart waits in vain
         idle, self._idle = self._idle, []
         for back in idle:
             back.transport.close()

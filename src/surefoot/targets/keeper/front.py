@@ -103,8 +103,6 @@ class Front(asyncio.Protocol):
             self._back.transport.resume_reading()
             self.deadline = 0.0
 
-    # -- reading requests --------------------------------------------------------------------
-
     def _advance(self) -> None:
         if self._state <= HEAD and self._buffer:
             self._read_head()
@@ -164,7 +162,7 @@ class Front(asyncio.Protocol):
             back = await upstream.connect(self._hub.limits.hold_seconds)
         except OSError as trouble:
             self._connecting = None
-            if self._upstream is upstream:
+            if self._upstream is upstream and not self._moved_from(upstream):
                 self._fail(502, f"the service does not accept connections: {trouble.strerror}")
             return
         self._connecting = None
@@ -174,6 +172,17 @@ class Front(asyncio.Protocol):
         self._attach(back)
         self._release(1)
         self._advance()
+
+    def _moved_from(self, upstream: Upstream) -> bool:
+        """Go to the live generation when this one was replaced before it took the request."""
+        live = self._hub.live
+        if not upstream.retired or live is None or live is upstream:
+            return False
+        upstream.leave(self)
+        live.enter(self)
+        self._upstream = live
+        self._connecting = self._loop.create_task(self._connect(live))
+        return True
 
     def _attach(self, back: Back) -> None:
         assert self._request is not None
@@ -312,8 +321,6 @@ class Front(asyncio.Protocol):
             self._transport.close()
         else:
             self._fail(503, "the service is stopping")
-
-    # -- ends --------------------------------------------------------------------------------
 
     def overdue(self) -> None:
         """A wait ran out."""

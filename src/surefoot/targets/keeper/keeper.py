@@ -144,12 +144,18 @@ class Keeper:
         if known is not None and known.running and known.spec == wanted:
             known.give_secrets(secrets.encode())
             return {"pid": known.record.identity.pid if known.record else 0, "already": True}
+        waiting = None
         if known is not None:
+            # Requests that come meanwhile wait for the process of this generation.
+            waiting, known.upstream = known.upstream, None
+            if waiting is not None:
+                waiting.down()
             await known.stop(5.0)
         folder = self.folder / "generations" / wanted.generation
         write_durably(folder / "spec.json", msgspec.json.encode(wanted))
         generation = Generation(folder, wanted, self.report)
         generation.give_secrets(secrets.encode())
+        generation.upstream = waiting
         self._generations[wanted.generation] = generation
         was_live = live_of(self.folder) == wanted.generation
         generation.keep = was_live
