@@ -216,6 +216,18 @@ def test_no_order_of_reports_verifies_without_success_and_later_attributes(
 
 
 @given(st.lists(EVENTS, max_size=25))
+def test_no_order_of_reports_makes_a_download_more_than_that(events: list[Event]) -> None:
+    now, held_at = action(kind="download"), False
+    for event in events:
+        if isinstance(event, Feedback) and event.execution == "downloaded":
+            held_at = held_at or event.finished != "failure"
+        now = moved(now, transition(now, event))
+        assert now.state not in ("installing", "reported", "verified")
+        assert now.strength in ("", "reported")
+        assert held_at or now.state != "downloaded"
+
+
+@given(st.lists(EVENTS, max_size=25))
 def test_what_has_ended_never_opens_again(events: list[Event]) -> None:
     now = action()
     for event in events:

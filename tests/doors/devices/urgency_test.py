@@ -170,3 +170,27 @@ def test_a_client_that_is_known_later_is_told_nothing_either(door: DoorClient) -
     found = door.house.registry.find(ENV, "dev1")
     assert found is not None and found.state == "assigned"
     assert found.withheld == "swupdate does not hold an image without installing it"
+
+
+def test_the_rauc_client_downloads_waits_quietly_and_installs_later(door: DoorClient) -> None:
+    """The recorded order: attributes, the offer, the image, `downloaded` with success."""
+    rauc = {"User_Agent": "rauc-hawkbit-c-agent/1.0"}
+    shown = {"data": {"version": "1.0.0"}, "status": {"execution": "closed"}}
+    assert door.ask("PUT", "configData", shown, **rauc)[0] == 200
+    action = assign(door, "download-only")
+    assert door.ask("GET", f"deploymentBase/{action}", **rauc)[0] == 200
+    assert handling(door, action) == ("forced", "skip")
+    assert door.ask("GET", door.artifact_path(action), **rauc)[0] == 200
+    path = f"deploymentBase/{action}/feedback"
+    for told in (
+        report("proceeding", "none", "Download complete."),
+        report("downloaded", "success"),
+    ):
+        assert door.ask("POST", path, told, **rauc)[0] == 200
+    assert [row.state for row in door.house.registry.page(ENV)] == ["downloaded"]
+    door.house.assign(ENV, door_wave(door, "forced", deployment=2), 2)
+    again = newest(door)
+    assert handling(door, again) == ("forced", "forced")
+    # It holds the whole image: it asks for what comes after, and 416 tells it so.
+    beyond = {"Range": f"bytes={door.firmware.size_bytes}-"}
+    assert door.ask("GET", door.artifact_path(again), **rauc, **beyond)[0] == 416
