@@ -180,7 +180,7 @@ class Separation(RuleBasedStateMachine):
             contributors=(contributor,),
             cutter=cutter,
         )
-        self.tell(lambda: releases.register(self.world, person(cutter), fact))
+        self.tell(lambda: releases.register(self.world, person(cutter), fact, 0))
 
     @precondition(lambda self: self.world.releases)
     @rule(data=st.data(), purpose=st.sampled_from(["deploy", "deploy", "rebuild"]))
