@@ -139,6 +139,17 @@ def test_sudoers_a_password_is_not_needed_in_a_further_list(read: Any) -> None:
     assert [texts(s, "password") for s in scopes[1:]] == [["yes"], ["no"]]
 
 
+def test_sudoers_an_alias_in_an_alias_may_be_everything(read: Any) -> None:
+    lines = "Cmnd_Alias A = /bin/a, B\nCmnd_Alias B = /bin/b, ALL, A\nann ALL=NOPASSWD: A\n"
+    _, grant = read("sudoers", {"/etc/sudoers": lines})
+    assert texts(grant, "command") == ["/bin/a", "/bin/b", "ALL"]
+
+
+def test_sshd_an_old_name_is_the_same_keyword(read: Any) -> None:
+    (outside,) = read("sshd", {SSHD: "ChallengeResponseAuthentication no\n"})
+    assert texts(outside, "kbdinteractiveauthentication") == ["no"]
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [

@@ -13,6 +13,12 @@ from surefoot.gates.hardening.look import Look, glob, text_of
 
 PATH = "/etc/ssh/sshd_config"
 _DEPTH_MAX = 16
+_OLD_NAMES = {
+    "challengeresponseauthentication": "kbdinteractiveauthentication",
+    "skeyauthentication": "kbdinteractiveauthentication",
+    "dsaauthentication": "pubkeyauthentication",
+    "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
+}
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(.*)")
 
 
@@ -45,7 +51,9 @@ class _Reading:
                         self.file(inner, block, depth + 1)
             else:
                 held = self.blocks.setdefault(block, {}) if block else self.outside
-                held.setdefault(keyword, (Value(" ".join(arguments), path, number),))
+                held.setdefault(
+                    _OLD_NAMES.get(keyword, keyword), (Value(" ".join(arguments), path, number),)
+                )
 
 
 def read(look: Look) -> list[Scope] | None:

@@ -179,12 +179,16 @@ def _commands(who: str, text: str, path: str, number: int) -> list[Scope]:
 
 
 def _with_aliases(scope: Scope, aliases: dict[str, str]) -> Scope:
-    """The grant with the commands that its alias stands for."""
-    command = scope.values["command"][0]
-    seen: set[str] = set()
-    text = command.text
-    while text in aliases and text not in seen:
-        seen.add(text)
-        text = aliases[text]
-    value = Value(text, command.file, command.line)
-    return Scope(scope.name, scope.file, scope.values | {"command": (value,)}, False)
+    """The grant with every command that its alias stands for."""
+    (command,) = scope.values["command"]
+    found: list[str] = []
+    todo, seen = [command.text], set[str]()
+    while todo:
+        text = todo.pop().lstrip("! ")
+        if text not in aliases:
+            found.append(text)
+        elif text not in seen:
+            seen.add(text)
+            todo += _split(aliases[text], command.file, command.line)
+    values = tuple(Value(text, command.file, command.line) for text in sorted(found))
+    return Scope(scope.name, scope.file, scope.values | {"command": values}, False)
