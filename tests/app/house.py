@@ -168,7 +168,7 @@ class AppHouse:
     def job(self, operation: str, /, **arguments: Any) -> Any:
         """The end of a job that ann starts."""
         job = self.call(operation, "ann", **arguments)["job"]
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while (answer := self.call("job show", "ann", job=job))["status"] == "running":
             assert time.monotonic() < end, answer
             time.sleep(0.02)

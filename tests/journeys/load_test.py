@@ -85,10 +85,10 @@ def signed_in(link: str) -> Callable[[str], bytes]:
     """Reads pages with the session that a one-time link opens."""
     jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     opener = urllib.request.build_opener(jar)
-    opener.open(link, timeout=60).close()
+    opener.open(link, timeout=90).close()
 
     def read(path: str) -> bytes:
-        with opener.open(urljoin(link, path), timeout=60) as answer:
+        with opener.open(urljoin(link, path), timeout=90) as answer:
             content: bytes = answer.read()
             return content
 

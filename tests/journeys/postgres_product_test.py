@@ -110,7 +110,7 @@ class Journey:
     def asked(self, environment: str) -> str:
         """The database that the environment's service was told of."""
         with urllib.request.urlopen(
-            acts.service_url(self.stage, environment), timeout=10
+            acts.service_url(self.stage, environment), timeout=90
         ) as answer:
             return str(json.loads(answer.read())["database"])
 
