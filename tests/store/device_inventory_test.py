@@ -128,6 +128,7 @@ def test_a_question_that_fits_few_looks_at_a_bounded_part_and_says_where_to_go_o
         ("runs", "devices_by_version"),
         ("state", "device_actions_in_state"),
         ("standing", "device_traits_by_standing"),
+        ("tag", "device_tag_names"),
     ],
 )
 def test_each_question_goes_along_its_own_index(tmp_path: Path, name: str, index: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from surefoot.store.device_rollouts import DeviceRollouts, Wave
 from surefoot.store.device_tags import DeviceTags
 from surefoot.store.device_target import Targeting
 from surefoot.store.postgres import PostgresDatabase
+from surefoot.store.sqlite import FILE_NAME
 from surefoot.testing.device_door import DeviceHouse
 
 ENV = "production"
@@ -99,6 +103,46 @@ def test_who_is_meant_is_alike_for_a_change_a_plan_and_a_wave(
     token = Token(operation="1/wave-0", fence=1)
     DeviceRollouts(house.database, ENV, house.now_ms).assign(wave, token)
     assert sorted(d.device for d in house.registry.page(ENV) if d.action) == list(meant)
+
+
+def tagged(house: DeviceHouse, **asked: Any) -> str:
+    page = DeviceInventory(house.database).page(ENV, DeviceFilter(**asked))
+    return "".join(device.device for device in page.devices)
+
+
+def test_the_devices_of_a_tag_are_found_by_name(house: DeviceHouse) -> None:
+    assert (tagged(house, tag="lab"), tagged(house, tag="pilot"), tagged(house, tag="old")) == (
+        "ab",
+        "b",
+        "",
+    )
+    assert tagged(house, tag="lab", text="b") == "b" and tagged(house, tag="lab", runs="x") == ""
+    house.assign(ENV, wave_of(house, "name==a"), fence=1)
+    assert tagged(house, tag="lab", state="assigned", deployment=1) == "a"
+    assert tagged(house, tag="pilot", state="assigned", deployment=1) == ""
+    inventory, wanted = DeviceInventory(house.database), DeviceFilter(tag="lab")
+    first = inventory.page(ENV, wanted, limit=1)
+    assert [d.device for d in first.devices] == ["a"] and first.next == "a"
+    rest = inventory.page(ENV, wanted, after=first.next, limit=1)
+    assert [d.device for d in rest.devices] == ["b"] and rest.next == ""
+    DeviceTags(house.database).change(ENV, ["a"], [], ["lab"])
+    assert tagged(house, tag="lab") == "b"
+    house.registry.remove_environment(ENV)
+    house.enrol(ENV, "b")
+    assert tagged(house, tag="lab") == ""
+
+
+def test_tags_of_before_are_taken_over(tmp_path: Path) -> None:
+    house = DeviceHouse(tmp_path)
+    house.enrol(ENV, "a", "b")
+    DeviceTags(house.database).change(ENV, ["a", "b"], ["lab"], [])
+    DeviceTags(house.database).change(ENV, ["b"], ["old-1"], [])
+    house.database.close()
+    with closing(sqlite3.connect(tmp_path / "db" / FILE_NAME)) as connection, connection:
+        connection.execute("DELETE FROM device_tag_names")
+    again = DeviceHouse(tmp_path)
+    assert (tagged(again, tag="lab"), tagged(again, tag="old-1")) == ("ab", "b")
+    again.database.close()
 
 
 def test_no_more_are_found_than_asked_for(house: DeviceHouse) -> None:

@@ -18,7 +18,7 @@ from surefoot.app.operation import Arguments, Request, operation
 from surefoot.core import enrolment
 from surefoot.core import environment as environments
 from surefoot.core.device import STATES
-from surefoot.core.device_tags import check_change, with_tag
+from surefoot.core.device_tags import check_change
 from surefoot.core.errors import Refused
 from surefoot.core.fiql import LENGTH_MAX, parse
 from surefoot.core.fiql_match import DeviceView, matcher
@@ -67,7 +67,7 @@ def list_devices(app: App, request: Request, arguments: ListArguments) -> Plain:
         wanted,
         after=arguments.after,
         limit=arguments.limit,
-        keep=_keep(app, with_tag(arguments.query, arguments.tag)),
+        keep=_keep(app, arguments.query),
     )
     return {
         "devices": [row(device) for device in page.devices],
@@ -118,8 +118,15 @@ def _filter(arguments: ListArguments) -> DeviceFilter:
         state=arguments.state or None,
         deployment=arguments.deployment,
         wave=arguments.wave or None,
+        tag=_tag(arguments.tag),
         text=arguments.text,
     )
+
+
+def _tag(tag: str) -> str | None:
+    if tag:
+        check_change((tag,), ())
+    return tag or None
 
 
 def _check(name: str, given: str, known: tuple[str, ...]) -> None:
@@ -141,8 +148,6 @@ def _list_then(app: App, arguments: ListArguments, wanted: DeviceFilter) -> Plai
     if wanted.standing is not None or arguments.query:
         what = "a query" if arguments.query else "a standing"
         raise _refused(f"{what} of now", f"one at {arguments.at[:40]}")
-    if arguments.tag:
-        check_change((arguments.tag,), ())
     asked = {
         "runs": wanted.runs,
         "hardware": wanted.hardware,

@@ -34,12 +34,22 @@ class DeviceFilter(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     deployment: int = 0
     wave: str | None = None
+    tag: str | None = None
     text: str = ""
+
+    def narrowed(self, keep: Keep | None) -> Keep | None:
+        """`keep`, and the tag where the way is not along the index of tags."""
+        tag = self.tag if self.state is not None else None
+        if tag is None:
+            return keep
+        return lambda device: tag in device.tags and (keep is None or keep(device))
 
     def statements(self) -> tuple[str, str]:
         """The pair of statements along the index of the rarest thing asked for."""
         if self.state is not None:
             return "device_inventory.by_state", "device_inventory.by_state_reach"
+        if self.tag is not None:
+            return "device_inventory.by_tag", "device_inventory.by_tag_reach"
         if self.standing:
             return "device_inventory.by_standing", "device_inventory.by_standing_reach"
         if self.runs is not None:
@@ -79,6 +89,7 @@ class DeviceInventory:
             return DevicePage(devices=(), next="", looked_at=0)  # no name is so
         after = max(after, _before(wanted.text))
         statement, reach = wanted.statements()
+        keep = wanted.narrowed(keep)
         looked, scan, more = 0, limit + 1, True
         with self._database.read() as session:
             while more and len(found) <= limit and looked < SCAN_MAX:
@@ -122,6 +133,7 @@ def _words(environment: str, wanted: DeviceFilter, after: str, scan: int) -> dic
         "scan": scan,
         "state": wanted.state or "",
         "deployment": wanted.deployment,
+        "tag": wanted.tag or "",
     }
     for name in ("runs", "hardware", "standing", "wave"):
         value = getattr(wanted, name)

@@ -183,6 +183,21 @@ CREATE TABLE IF NOT EXISTS device_tags (
     tags    TEXT NOT NULL
 );
 
+-- The devices of a tag, by name.
+CREATE TABLE IF NOT EXISTS device_tag_names (
+    environment  TEXT NOT NULL,
+    tag          TEXT NOT NULL,
+    device       TEXT COLLATE "C" NOT NULL,
+    number       BIGINT NOT NULL,
+    PRIMARY KEY (environment, tag, device, number)
+);
+INSERT INTO device_tag_names (environment, tag, device, number)
+SELECT d.environment, t.value, d.device, d.number
+FROM (SELECT 1 AS one WHERE NOT EXISTS (SELECT 1 FROM device_tag_names)) first
+    CROSS JOIN device_tags g JOIN devices d ON d.number = g.number
+    CROSS JOIN LATERAL unnest(string_to_array(g.tags, ' ')) AS t (value)
+WHERE g.tags <> '';
+
 CREATE TABLE IF NOT EXISTS device_action_traits (
     action    BIGINT PRIMARY KEY,
     consent   TEXT NOT NULL,

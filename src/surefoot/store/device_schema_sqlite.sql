@@ -183,6 +183,21 @@ CREATE TABLE IF NOT EXISTS device_tags (
     tags    TEXT NOT NULL
 );
 
+-- The devices of a tag, by name.
+CREATE TABLE IF NOT EXISTS device_tag_names (
+    environment  TEXT NOT NULL,
+    tag          TEXT NOT NULL,
+    device       TEXT NOT NULL,
+    number       INTEGER NOT NULL,
+    PRIMARY KEY (environment, tag, device, number)
+);
+INSERT INTO device_tag_names (environment, tag, device, number)
+SELECT d.environment, t.value, d.device, d.number
+FROM (SELECT 1 AS one WHERE NOT EXISTS (SELECT 1 FROM device_tag_names)) first
+    CROSS JOIN device_tags g JOIN devices d ON d.number = g.number
+    JOIN json_each('["' || replace(g.tags, ' ', '","') || '"]') AS t
+WHERE g.tags <> '';
+
 CREATE TABLE IF NOT EXISTS device_action_traits (
     action    INTEGER PRIMARY KEY,
     consent   TEXT NOT NULL,

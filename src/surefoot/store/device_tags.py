@@ -41,11 +41,22 @@ class DeviceTags:
         """Add tags to devices and remove others; a device that is not there is left out."""
         with self._database.write() as session:
             session.run("device.lock")
+            found = _rows(session, environment, devices)
             rows: list[dict[str, Value]] = [
                 {"number": number, "tags": " ".join(changed(tags, add, remove))}
-                for _, number, tags in _rows(session, environment, devices)
+                for _, number, tags in found
             ]
             session.run_many("device.put_tags", rows)
+            for statement, named in (
+                ("device.put_tag_name", add),
+                ("device.drop_tag_name", remove),
+            ):
+                names: list[dict[str, Value]] = [
+                    {"environment": environment, "tag": tag, "device": name, "number": number}
+                    for name, number, _ in found
+                    for tag in dict.fromkeys(named)
+                ]
+                session.run_many(statement, names)
 
 
 def _rows(

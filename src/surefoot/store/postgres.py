@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -68,8 +69,8 @@ class PostgresSession:
     def each(self, name: str, /, **parameters: Value) -> Iterator[Row]:
         """The rows one by one, from a cursor of the server."""
         with self._connection.cursor(name="each") as cursor:
-            cursor.itersize = _ROWS_AT_ONCE
-            yield from cursor.execute(statement(name, "postgres").encode(), parameters)
+            cursor.execute(statement(name, "postgres").encode(), parameters)
+            yield from _ahead(cursor)
 
     def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""
@@ -77,6 +78,18 @@ class PostgresSession:
 
     def _execute(self, name: str, parameters: dict[str, Value]) -> psycopg.Cursor:
         return self._connection.execute(statement(name, "postgres").encode(), parameters)
+
+
+def _ahead(cursor: psycopg.ServerCursor[Row]) -> Iterator[Row]:
+    """All rows: the server makes the next portion while this one is looked at."""
+    rows = cursor.fetchmany(_ROWS_AT_ONCE)
+    if len(rows) == _ROWS_AT_ONCE:
+        with ThreadPoolExecutor(1) as other:
+            while len(rows) == _ROWS_AT_ONCE:
+                coming = other.submit(cursor.fetchmany, _ROWS_AT_ONCE)
+                yield from rows
+                rows = coming.result()
+    yield from rows
 
 
 def _text(rows: Sequence[Mapping[str, Value]]) -> str:

@@ -360,3 +360,12 @@ WHERE d.environment = :environment AND d.removed = 0 AND g.tags <> ''
 -- name: put_tags
 INSERT INTO device_tags (number, tags) VALUES (:number, :tags)
 ON CONFLICT (number) DO UPDATE SET tags = excluded.tags
+
+-- name: put_tag_name
+INSERT INTO device_tag_names (environment, tag, device, number)
+VALUES (:environment, :tag, :device, :number)
+ON CONFLICT DO NOTHING
+
+-- name: drop_tag_name
+DELETE FROM device_tag_names
+WHERE environment = :environment AND tag = :tag AND device = :device AND number = :number

@@ -185,3 +185,36 @@ SELECT COUNT(*), MAX(device) FROM (
         AND d.device > :after AND d.device < :beyond
     ORDER BY d.device LIMIT :scan
 ) scanned
+
+-- name: by_tag
+WITH scanned AS (
+    SELECT number, device FROM device_tag_names
+    WHERE environment = :environment AND tag = :tag AND device > :after AND device < :beyond
+    ORDER BY device LIMIT :scan
+)
+SELECT d.device, d.hardware, d.runs, d.attributes, d.enrolled_ms, COALESCE(s.seen_ms, 0),
+    COALESCE(a.action, 0), COALESCE(a.version, ''), COALESCE(a.state, ''), COALESCE(a.reason, ''),
+    COALESCE(a.deployment, 0), COALESCE(a.wave, ''), COALESCE(e.consent, ''),
+    COALESCE(e.strength, ''), COALESCE(t.standing, ''), COALESCE(t.profile, ''),
+    COALESCE(t.profile_by, ''), COALESCE(a.firmware, ''),
+    CASE WHEN COALESCE(t.auto_confirm, '') = '' THEN 0 ELSE 1 END, COALESCE(g.tags, '')
+FROM scanned c JOIN devices d ON d.number = c.number
+    JOIN device_heads h ON h.number = c.number
+    LEFT JOIN device_actions a ON a.action = h.action
+    LEFT JOIN device_seen s ON s.number = c.number
+    LEFT JOIN device_action_traits e ON e.action = h.action
+    LEFT JOIN device_traits t ON t.number = c.number
+    LEFT JOIN device_tags g ON g.number = c.number
+WHERE d.removed = 0
+    AND (:any_runs = 1 OR d.runs = :runs)
+    AND (:any_hardware = 1 OR d.hardware = :hardware)
+    AND (:any_standing = 1 OR COALESCE(t.standing, '') = :standing)
+    AND (:any_wave = 1 OR a.wave = :wave)
+ORDER BY c.device LIMIT :limit
+
+-- name: by_tag_reach
+SELECT COUNT(*), MAX(device) FROM (
+    SELECT number, device FROM device_tag_names
+    WHERE environment = :environment AND tag = :tag AND device > :after AND device < :beyond
+    ORDER BY device LIMIT :scan
+) scanned

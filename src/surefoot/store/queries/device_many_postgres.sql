@@ -88,3 +88,15 @@ FROM json_to_recordset(:rows::json) AS r (environment TEXT, deployment BIGINT, w
     state TEXT, count BIGINT)
 ON CONFLICT (environment, deployment, wave, state)
 DO UPDATE SET count = device_tallies.count + EXCLUDED.count
+
+-- name: put_tag_name
+INSERT INTO device_tag_names (environment, tag, device, number)
+SELECT environment, tag, device, number
+FROM json_to_recordset(:rows::json) AS r (environment TEXT, tag TEXT, device TEXT, number BIGINT)
+ON CONFLICT DO NOTHING
+
+-- name: drop_tag_name
+DELETE FROM device_tag_names n
+USING json_to_recordset(:rows::json) AS r (environment TEXT, tag TEXT, device TEXT, number BIGINT)
+WHERE n.environment = r.environment AND n.tag = r.tag AND n.device = r.device
+    AND n.number = r.number
