@@ -232,6 +232,17 @@ def test_mosquitto_options_belong_to_their_listener(read: Any) -> None:
     assert [texts(s, "tls_version") for s in scopes] == [[], [], []]
 
 
+def test_a_unit_that_is_linked_in_is_the_site_s_own(read: Any) -> None:
+    unit = "[Service]\nExecStart=/opt/a\n"
+    files = {
+        "/etc/systemd/system/a.service": "LINK /opt/a.service",
+        "/opt/a.service": unit,
+        "/etc/systemd/system/b.service": "LINK /lib/systemd/system/c.service",
+        "/lib/systemd/system/c.service": unit,
+    }
+    assert [scope.name for scope in read("systemd", files)] == ["a.service"]
+
+
 def test_units_masked_and_once_only_are_left_out(look_of: Any) -> None:
     files = {
         "/etc/systemd/system/gone.service": "LINK /dev/null",

@@ -52,6 +52,12 @@ def test_links_stay_inside(look: Look, path: str) -> None:
     assert look.read(path) == b"inside\n"
 
 
+def test_where_a_link_leads(look: Look) -> None:
+    assert look.link("/etc/out") == "../../../../../../etc/passwd"
+    assert look.link("/opt/etc/link") == "passwd"
+    assert [look.link(path) for path in ("/etc/passwd", "/etc", "/nowhere", "/")] == [""] * 4
+
+
 def test_what_is_not_there_is_none(look: Look) -> None:
     for path in ("/etc/nothing", "/etc/away", "/etc/passwd/below", "/nowhere/at/all"):
         assert look.read(path) is None

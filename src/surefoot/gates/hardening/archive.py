@@ -126,6 +126,11 @@ class ArchiveLook:
             size_bytes=member.size,
         )
 
+    def link(self, path: str) -> str:
+        """See `Look`."""
+        member = self._members.get(self._resolve(path, follow=False) or ())
+        return member.linkname if member is not None and member.issym() else ""
+
     def names(self, folder: str) -> list[str] | None:
         """See `Look`."""
         parts = self._resolve(folder, follow=True)

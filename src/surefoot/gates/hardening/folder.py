@@ -7,6 +7,7 @@ when the tree changes meanwhile. Does not: write.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import stat as modes
@@ -72,6 +73,19 @@ class FolderLook:
         except FileNotFoundError:
             return None
         except OSError as error:
+            raise Unseen(path, _words(error)) from None
+
+    def link(self, path: str) -> str:
+        """See `Look`."""
+        try:
+            with self._parent(path, follow=False) as found:
+                if found is None or not found[1]:
+                    return ""
+                return os.readlink(found[1], dir_fd=found[0])
+        except OSError as error:
+            # EINVAL: no link.
+            if error.errno in (errno.EINVAL, errno.ENOENT):
+                return ""
             raise Unseen(path, _words(error)) from None
 
     def names(self, folder: str) -> list[str] | None:

@@ -65,6 +65,9 @@ class Look(Protocol):
     def stat(self, path: str, follow: bool = True) -> Stat | None:
         """The facts of what is there; None for nothing. Raises `Unseen`."""
 
+    def link(self, path: str) -> str:
+        """Where a link leads, as written; empty for what is no link. Raises `Unseen`."""
+
     def names(self, folder: str) -> list[str] | None:
         """The sorted names in a folder; None when there is no folder. Raises `Unseen`."""
 

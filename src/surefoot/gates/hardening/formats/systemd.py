@@ -18,6 +18,8 @@ FOLDERS = (
     "/lib/systemd/system",
 )
 OWN = (FOLDERS[0], FOLDERS[2])
+# Links to units of packages, which are other names for them, and to nothing.
+_NOT_OWN = ("/usr/lib/", "/lib/", "../../../usr/lib/", "../../../lib/", "/dev/null")
 
 
 def read(look: Look) -> list[Scope] | None:
@@ -40,9 +42,10 @@ def _own(look: Look) -> dict[str, str]:
     for folder in OWN:
         for name in look.names(folder) or ():
             path = f"{folder}/{name}"
-            at = look.stat(path, follow=False)
-            if name.endswith(".service") and at is not None and at.kind == "file":
-                found.setdefault(name, path)
+            if name.endswith(".service") and not look.link(path).startswith(_NOT_OWN):
+                at = look.stat(path)
+                if at is not None and at.kind == "file":
+                    found.setdefault(name, path)
     return found
 
 
