@@ -173,7 +173,7 @@ def check_proof(plane: LampPlane, device: str, version: str, strength: str = "")
         done = plane.start("olga", "device", "prove", "dev", device, str(file))
         return done.returncode == 0 and file.exists()
 
-    wait_for(f"a proof about {device}", proved, 60)
+    wait_for(f"a proof about {device}", proved, 180)
     words = ("verify", str(file), "--log-key", str(plane.pinned))
     record = plane.ask("", *words)
     assert record["proved"] and record["report"]["runs"] == version, record

@@ -47,7 +47,7 @@ def test_the_report_of_a_deployment_is_kept_and_names_its_service(stage: Control
         shown = stage.ask("olga", "deployment", "show", str(number))
         return shown if shown["ended_at"] else None
 
-    shown = wait_for("the deployment", ended, 100)
+    shown = wait_for("the deployment", ended, 300)
     (step,) = [step for step in shown["steps"] if step["id"].endswith("-load")]
     # On a machine without a processor to spare the generator is late, and says so.
     late = "load: inconclusive, browse: the generator"

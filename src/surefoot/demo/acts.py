@@ -194,7 +194,7 @@ def start_fleet(stage: Stage, environment: str, deployment: int) -> None:
         ended = stage.run("olga", "deployment", "show", str(deployment))["ended_at"]
         return service_url(stage, environment) or ("-" if ended else "")
 
-    url = stage.wait("the service's address", answers_or_ended, 60)
+    url = stage.wait("the service's address", answers_or_ended, 180)
     if url == "-":
         return
     stage.fleets[environment] = url

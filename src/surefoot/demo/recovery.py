@@ -81,7 +81,7 @@ def kill(stage: Stage, environment: str, version: str, seed: int) -> Answer:
     stage.stop("server")
     stage.start_server(SUREFOOT_KILL_AT=f"{place}#{count}")
     request = stage.start("olga", "deployment", "request", environment, version)
-    stage.wait("the kill", lambda: not stage.is_running("server"), 60)
+    stage.wait("the kill", lambda: not stage.is_running("server"), 180)
     status = stage.stop("server")
     if status != -signal.SIGKILL:
         raise Unexpected(f"the server ended with {status}, not by SIGKILL")

@@ -149,7 +149,7 @@ def writers(stage: Stage, environment: str, folder: Path) -> Iterator[None]:
     )  # fmt: skip
     stage.spawn("writers", words)
     try:
-        stage.wait("rows from the writers", lambda: list(folder.glob("*.jsonl")), 20)
+        stage.wait("rows from the writers", lambda: list(folder.glob("*.jsonl")), 90)
         yield
     finally:
         stage.stop("writers")

@@ -89,7 +89,7 @@ class Stage:
             text=True,
             input=stdin,
             env=self._variables(who),
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -180,7 +180,7 @@ class Stage:
     def tool(self, words: Sequence[str], status: int = 0) -> str:
         """Run one of the example's own programs to its end."""
         done = subprocess.run(
-            [sys.executable, *words], capture_output=True, text=True, check=False, timeout=120
+            [sys.executable, *words], capture_output=True, text=True, check=False, timeout=300
         )
         if done.returncode != status:
             raise Unexpected(f"{words[0]}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -235,7 +235,7 @@ class Stage:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         try:
-            status = process.wait(timeout=120)
+            status = process.wait(timeout=300)
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()

@@ -29,7 +29,7 @@ ROLES = {
     "olga": ("operator",),
 }
 ENVIRONMENTS = ("dev", "staging", "production")
-_SECONDS = 120
+_SECONDS = 300
 
 
 class ControlPlane:
@@ -226,7 +226,7 @@ class ControlPlane:
         return found
 
 
-def wait_for(what: str, found: Callable[[], Any], seconds: float = 120.0) -> Any:
+def wait_for(what: str, found: Callable[[], Any], seconds: float = 240.0) -> Any:
     """Ask until something is found. Raises `AssertionError` when it takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
