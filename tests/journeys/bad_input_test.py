@@ -475,9 +475,13 @@ def test_the_device_door(
     token = place.token if code != "device.token.refused" else "nobody's"
     root = f"/dev/controller/v1/{DEVICE}"
     headers = {"authorization": f"TargetToken {token}"} | JSON
+    logged = len(place.stage.log.read_text().splitlines())
     answer = _exchange(place.stage.devices_address, method, root + path, body, headers)
     assert answer.status == status, answer
     _whole(json.loads(answer.content)["info"], code)
+    lines = place.stage.log.read_text().splitlines()[logged:]
+    (line,) = [json.loads(each) for each in lines if "device" in each]
+    assert code in str(line) and token not in str(line)
 
 
 # -- the machine ----------------------------------------------------------------------------------
