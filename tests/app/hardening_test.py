@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from house import LAMP, AppHouse
+from kernel_values import GOOD
 
 from surefoot.core import fold
 from surefoot.product import DefinitionRefused, parse_definition
@@ -40,21 +41,6 @@ def home(tmp_path: Path, root: Path) -> Iterator[AppHouse]:
     house.set_up()
     yield house
     house.close()
-
-
-GOOD = """\
-kernel.randomize_va_space = 2
-kernel.kptr_restrict = 2
-kernel.dmesg_restrict = 1
-kernel.yama.ptrace_scope = 1
-kernel.unprivileged_bpf_disabled = 1
-fs.suid_dumpable = 0
-fs.protected_* = 1
-net.ipv4.conf.all.accept_redirects = 0
-net.ipv4.conf.all.accept_source_route = 0
-net.ipv4.conf.all.rp_filter = 1
-net.ipv4.tcp_syncookies = 1
-"""
 
 
 def test_a_host_that_is_not_hardened_stops_a_deployment_before_it_begins(

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from hardening_test import GOOD
 from house import LAMP, AppHouse
+from kernel_values import GOOD
 
 from surefoot.core.errors import Refused
 from surefoot.core.gate import Evidence
