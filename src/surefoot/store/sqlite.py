@@ -52,7 +52,7 @@ class SqliteSession:
 
     def each(self, name: str, /, **parameters: Value) -> Iterator[Row]:
         """The rows one by one."""
-        yield from self._connection.execute(statement(name, "sqlite"), parameters)
+        return self._connection.execute(statement(name, "sqlite"), parameters)
 
     def row(self, name: str, /, **parameters: Value) -> Row | None:
         """The first row, or None."""
