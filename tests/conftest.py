@@ -71,7 +71,7 @@ def require_tool() -> Callable[[str], str]:
     """A function that gives the path of a tool, or skips (fails in CI)."""
 
     def require(name: str) -> str:
-        path = shutil.which(name)
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         if path is None:
             _missing(f"{name} is not installed")
         assert path is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from itertools import pairwise
@@ -127,12 +126,10 @@ def test_python_versions_are_in_the_order_of_packaging(one: str, other: str) -> 
     assert (left < right, left == right) == (wanted < Version(other), wanted == Version(other))
 
 
-def test_semantic_versions_are_in_the_order_of_npm() -> None:
-    """Pairs compared by the module that npm itself uses, where it is installed."""
-    node = shutil.which("node")
-    module = next((p for p in SEMVER_MODULES if (p / "package.json").is_file()), None)
-    if node is None or module is None:
-        pytest.skip("node with npm's own module semver is not installed")
+def test_semantic_versions_are_in_the_order_of_npm(require_tool: Callable[[str], str]) -> None:
+    """Pairs compared by the module that npm itself uses."""
+    node, _ = require_tool("node"), require_tool("npm")
+    module = next(p for p in SEMVER_MODULES if (p / "package.json").is_file())
     versions = (
         *RISING["semver"][1],
         *("1.0.0-0", "1.0.0--", "1.0.0-1a", "1.0.0-a-b", "1.0.0-a.b.c", "1.0.0-10.2", "1.0.0-9.10"),
@@ -162,11 +159,9 @@ def test_debian_keys_are_an_order(texts: list[str]) -> None:
             assert (one < other) + (one == other) + (one > other) == 1
 
 
-def test_debian_versions_are_in_the_order_of_dpkg() -> None:
+def test_debian_versions_are_in_the_order_of_dpkg(require_tool: Callable[[str], str]) -> None:
     """Pairs of versions made of what makes orders hard, compared by dpkg itself."""
-    dpkg = shutil.which("dpkg")
-    if dpkg is None:
-        pytest.skip("dpkg is not installed")
+    dpkg = require_tool("dpkg")
     versions = (
         *RISING["debian"][1],
         *("1.0-1~bpo12+1", "1.0-1.1", "1.0.+", "1.0.a", "1.0-a", "1.0-~", "007", "7", "1.0-00"),

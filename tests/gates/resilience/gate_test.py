@@ -5,10 +5,9 @@ Bounds of time are wide, so that a slow machine changes nothing; what differs is
 
 import http.server
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +72,11 @@ def bare() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture
-def limited(bare: tuple[str, int], tmp_path: Path) -> Iterator[tuple[str, int]]:
+def limited(
+    bare: tuple[str, int], tmp_path: Path, require_tool: Callable[[str], str]
+) -> Iterator[tuple[str, int]]:
     """The same behind nginx with limits."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not os.access(program, os.X_OK):
-        pytest.skip("nginx is not installed")
+    program = require_tool("nginx")
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as free:
         port = free.server_address[1]
     text = NGINX.format(folder=tmp_path, port=port, endpoint=bare[0])
