@@ -293,3 +293,17 @@ def _answers(client: DoorClient) -> bool:
     with contextlib.suppress(OSError, AssertionError):
         return bool(client.poll())
     return False
+
+
+@pytest.mark.parametrize("wanted", ["", '"other"', "other"])
+def test_a_download_that_is_refused_has_not_begun(tmp_path: Path, wanted: str) -> None:
+    house = DeviceHouse(tmp_path)
+    house.enrol(ENV, "dev1")
+    with DoorServer(house.desk()) as server:
+        door = DoorClient(house, server)
+        path = door.artifact_path(door.assign())
+        assert door.ask("GET", path, If_Match=wanted)[0] == 412
+        assert house.registry.page(ENV)[0].state in ("assigned", "offered")
+        assert door.ask("GET", path, If_Match="*")[0] == 200
+        until(lambda: house.registry.page(ENV)[0].state == "downloading")
+    house.database.close()

@@ -237,7 +237,11 @@ class DdiDoor:
         file, action = request.path_params["file"], action_of(request)
         plain = file.removesuffix(".MD5SUM")
         ranges = ranges_of(request.headers.get("range"))
-        began = request.method == "GET" and plain == file
+        asked = self._desk.described(tenant, device, action)
+        held = request.headers.get("if-match")
+        # What is answered by 412 begins nothing.
+        fits = asked is None or download.matches(held, download.etag_of(asked))
+        began = request.method == "GET" and plain == file and fits
         image = await self._desk.image(tenant, device, action, plain, began=began)
         if image is None:
             raise no_action(request)

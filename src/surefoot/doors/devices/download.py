@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from surefoot.core.offer import Image
+from surefoot.core.offer import Firmware, Image
 from surefoot.doors.devices.asked import spans_of
 from surefoot.doors.devices.file_sender import EXTENSION, Gone
 
@@ -72,12 +72,17 @@ class ImageResponse(Response):
             begin += len(piece)
 
 
+def etag_of(firmware: Firmware) -> str:
+    """The image's entity tag: the same for as long as its bytes are."""
+    return f'"{firmware.sha1}"'
+
+
 def image_response(
     request: Request, image: Image, ranges: Sequence[tuple[str, str]], accel: str
 ) -> Response:
     """The image, or the ranges of it. 412 when If-Match names another, 416 past the end."""
     named = {
-        "etag": f'"{image.firmware.sha1}"',
+        "etag": etag_of(image.firmware),
         "accept-ranges": "bytes",
         "content-disposition": _disposition(image.firmware.file),
         "x-content-type-options": "nosniff",
@@ -87,7 +92,7 @@ def image_response(
         place = "/".join(PurePath(image.path).parts[-3:])
         named["x-accel-redirect"] = f"{accel.rstrip('/')}/{place}"
         return Response(status_code=200, headers=named, media_type=_TYPE)
-    if not _matches(request.headers.get("if-match"), named["etag"]):
+    if not matches(request.headers.get("if-match"), named["etag"]):
         return Response(status_code=412, headers={"etag": named["etag"]})
     file = os.open(image.path, os.O_RDONLY | os.O_CLOEXEC)
     found = os.fstat(file)
@@ -123,7 +128,8 @@ def _whole_or_part(file: int, size: int, ranges: Sequence[tuple[str, str]], etag
     return response
 
 
-def _matches(wanted: str | None, etag: str) -> bool:
+def matches(wanted: str | None, etag: str) -> bool:
+    """Whether If-Match lets a request through; without the header all do."""
     if wanted in (None, "*"):
         return True
     return etag in [each.strip() for each in str(wanted)[:1000].split(",")]
