@@ -23,12 +23,12 @@ WIM, DEV = Asker(type="person", id="wim"), Asker(type="person", id="dev")
 
 @pytest.fixture
 def world() -> World:
-    """Wim may waive; production exists."""
+    """Wim and Cy may waive; production exists."""
     made = new_world()
-    for name in ("wim", "dev"):
+    for name in ("wim", "dev", "cy"):
         made.people.people[name] = Person(id=name, keys={"k": "line"}, roles=[name])
     made.definition.governance = Governance(
-        roles={"wim": ("gate.waive",), "dev": ("release.create",)},
+        roles={"wim": ("gate.waive",), "dev": ("release.create",), "cy": ("gate.waive",)},
         environments={"production": EnvironmentPolicy()},
     )
     made.environments["production"] = Environment(name="production", release=ONE)
@@ -87,10 +87,11 @@ def test_only_who_may_and_only_for_a_time(world: World) -> None:
         (given(), deployment(), True),
         (given(until_ms=NOW), deployment(), False),
         (given(given_ms=NOW + 1), deployment(), False),
-        (given("dev"), deployment("dev"), False),
+        (given("dev"), deployment("cy"), False),
+        (given("cy"), deployment("cy"), False),
         (given("cy"), deployment(excluded=("cy",)), False),
     ],
-    ids=["counts", "over", "given after the request", "by the requester", "by an author"],
+    ids=["counts", "over", "given later", "by one who may not", "by the requester", "by an author"],
 )
 def test_a_waiver_counts_for_what_was_asked_after_it_by_others(
     world: World, waived: Waiver, asked: Deployment, counts: bool
@@ -101,11 +102,40 @@ def test_a_waiver_counts_for_what_was_asked_after_it_by_others(
 
 
 def test_a_small_team_may_waive_for_itself(world: World) -> None:
+    world.environments["production"].waivers["smoke"] = given("wim")
+    assert waiver.for_deployment(world, deployment("wim"), "smoke", NOW) is None
     world.definition.governance = msgspec.structs.replace(
         world.definition.governance, small_team_delay_hours=1
     )
-    world.environments["production"].waivers["smoke"] = given("dev")
-    assert waiver.for_deployment(world, deployment("dev"), "smoke", NOW) is not None
+    assert waiver.for_deployment(world, deployment("wim"), "smoke", NOW) is not None
+
+
+@pytest.mark.parametrize("lost", ["role", "keys", "rule"])
+def test_a_waiver_ends_with_the_right_to_give_it(world: World, lost: str) -> None:
+    world.environments["production"].waivers["smoke"] = given()
+    world.waivers.gates["tests"] = given()
+    (judged,) = waiver.judged(world, [result("inconclusive")], {"dev"}, NOW)
+    waiver.check_release(world, "1.0.0", [judged], {"dev"}, NOW)
+    if lost == "role":
+        world.people.people["wim"].roles.clear()
+    elif lost == "keys":
+        world.people.people["wim"].keys.clear()
+    else:
+        world.definition.governance = Governance(roles={"wim": ()})
+    assert waiver.for_deployment(world, deployment(), "smoke", NOW) is None
+    with pytest.raises(Refused, match=r"gate\.tests\."):
+        waiver.check_release(world, "1.0.0", [judged], {"dev"}, NOW)
+
+
+def test_nobody_waives_for_a_name_that_only_they_enrolled(world: World) -> None:
+    """A second address, enrolled without a role, is no second person."""
+    world.people.people["second"] = Person(id="second", keys={"k": "l"}, enrollers=["wim"])
+    world.waivers.gates["tests"] = given()
+    own = {"dev", "second"}
+    (judged,) = waiver.judged(world, [result("inconclusive")], own, NOW)
+    assert judged.waived_by == ""
+    with pytest.raises(Refused, match=r"gate\.tests\."):
+        waiver.check_release(world, "1.0.0", [result("inconclusive", "wim")], own, NOW)
 
 
 def test_only_inconclusive_is_waived_before_a_release(world: World) -> None:

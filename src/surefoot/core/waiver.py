@@ -1,8 +1,9 @@
 """Waivers: a named person takes an inconclusive verdict of a gate upon themselves for a time.
 
 Keeps: only "inconclusive" can be waived, never what failed or broke; nobody waives for their own
-work (unless the small-team mode is declared); a waiver counts only for what was asked for after it,
-so that approvers could see it. Times are UTC milliseconds. Does not: read the time.
+work or that of somebody they alone stand for (unless the small-team mode is declared); a waiver
+counts only for what was asked for after it, so that approvers could see it, and only while its
+person may still waive. Times are UTC milliseconds. Does not: read the time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from surefoot.core import environment as environments
 from surefoot.core import facts as f
 from surefoot.core.errors import Refused
 from surefoot.core.facts_gate import GateWaived, GateWaiverEnded
-from surefoot.core.policy import Asker, require
+from surefoot.core.policy import Asker, behind, require, who_can
 from surefoot.core.world import Deployment, Waiver, World
 
 PERMISSION = "gate.waive"
@@ -79,7 +80,9 @@ def _free_of(
 ) -> Waiver | None:
     if waiver is None or now_ms >= waiver.until_ms:
         return None
-    if waiver.person in own and not world.definition.governance.small_team:
+    if waiver.person not in who_can(world, PERMISSION):
+        return None
+    if waiver.person in behind(world, own) and not world.definition.governance.small_team:
         return None
     return waiver
 
