@@ -15,6 +15,7 @@ from kernel_values import GOOD
 from surefoot.core.errors import Refused
 from surefoot.core.gate import Evidence
 from surefoot.product import parse_definition
+from surefoot.trust.digest import Digest
 
 House = Callable[[str], AppHouse]
 ENGINE = "{main: {engine: sqlite}}}\n"
@@ -92,6 +93,51 @@ def test_a_look_that_cannot_be_made_is_an_error_and_no_pass(
     monkeypatch.setitem(home.installation.watcher._looks, "drift", broken)  # type: ignore[arg-type]
     found = looked(home)
     assert found["verdict"] == "error" and found["alarm"]
+
+
+@pytest.mark.parametrize("trouble", ["mistake", "no text"])
+def test_a_gate_that_breaks_is_an_error_and_stops_no_other_look(
+    house: House, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    home = house(WATCHED.replace("{drift: 15}", "{drift: 15, provenance: 15}"))
+    home.set_up()
+    watcher = home.installation.watcher
+    watcher._clock = home.clock
+    home.release("1.0.0")
+    assert home.carry(home.request("dev", release="1.0.0")) == "succeeded"
+    looks = watcher._looks
+    good = looks["drift"]
+
+    def broken(environment: str, release: Digest) -> Evidence:
+        if trouble == "mistake":
+            raise RuntimeError("a mistake")
+        return msgspec.structs.replace(good(environment, release), gap="\udcff")
+
+    monkeypatch.setitem(looks, "drift", broken)  # type: ignore[arg-type]
+    looked(home)
+    found = {r["gate"]: r["verdict"] for r in rows(home)}
+    assert found == {"drift": "error", "provenance": "pass"}
+
+
+def test_a_look_whose_result_cannot_be_kept_is_not_made_again_at_once(
+    home: AppHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def full(content: bytes) -> Digest:
+        made.append(content)
+        raise Refused("x.y", "the disk", expected="room", found="none", remedy="none")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.installation.watcher._blobs, "put", full)
+        for _ in range(3):
+            looked(home)
+        assert len(made) == 1
+        home.clock.ahead_ms += 60_000
+        looked(home)
+        assert len(made) == 2
+    home.clock.ahead_ms += 60_000
+    assert looked(home)["verdict"] == "pass"
 
 
 def test_a_look_out_of_turn_needs_the_right_and_a_gate_that_watches(home: AppHouse) -> None:

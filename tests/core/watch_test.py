@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from surefoot.core import facts as f
 from surefoot.core import watch
 from surefoot.core.facts_gate import GateWatched
 from surefoot.core.fold import new_world
+from surefoot.core.gate import Evidence, Finding, judge
 from surefoot.core.governance import EnvironmentPolicy, Governance
 from surefoot.core.world import Deployment, Environment, WatchedGate, World
 from surefoot.testing.history import Told
+from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
 
 ONE, TWO, KEPT = (digest_of(text) for text in (b"one", b"two", b"evidence"))
@@ -28,7 +31,9 @@ def world() -> World:
     return made
 
 
-def result(verdict: str, *, gate: str = "smoke", release: str = ONE) -> GateWatched:
+def result(
+    verdict: str, *, gate: str = "smoke", release: str = ONE, found: str = ""
+) -> GateWatched:
     return GateWatched(
         environment="production",
         gate=gate,
@@ -36,6 +41,7 @@ def result(verdict: str, *, gate: str = "smoke", release: str = ONE) -> GateWatc
         verdict=verdict,
         reason="why",
         evidence=KEPT,
+        found=found,
     )
 
 
@@ -84,10 +90,38 @@ def test_a_look_is_due_again_after_its_minutes_and_the_longest_waiting_first(wor
     assert watch.due(world, 2_000 + 60 * MINUTE) == both
 
 
-def test_nothing_is_due_under_a_deployment(world: World) -> None:
+def test_nothing_is_due_under_a_deployment_that_has_begun(world: World) -> None:
     under_way(world)
+    world.deployments[1].begun_ms = 2
     assert watch.due(world, 5) == []
     assert watch.record(world, result("pass")) == []
+
+
+def test_a_request_that_nobody_approves_stops_no_look(world: World) -> None:
+    under_way(world)
+    assert watch.due(world, 5) == [("production", "drift"), ("production", "smoke")]
+    assert watch.record(world, result("pass")) == [result("pass")]
+
+
+def test_what_is_long_known_hides_nothing_new(world: World) -> None:
+    put(world, result("fail", found="one"), 1_000)
+    assert len(watch.record(world, result("fail", found="one"))) == 1
+    assert len(watch.record(world, result("fail", found="other"))) == 2
+
+
+def test_what_was_found_does_not_depend_on_order_words_or_notes() -> None:
+    def found(*marks: tuple[str, str]) -> str:
+        findings = tuple(
+            Finding(rule="r", title=f"{n}", place="p", severity=severity, fingerprint=mark)  # type: ignore[arg-type]
+            for n, (mark, severity) in enumerate(marks)
+        )
+        return watch.found_by(
+            Evidence(gate="g", subject=ONE, tool="t", tool_version="1", findings=findings)
+        )
+
+    assert found(("a", "low"), ("b", "high")) == found(("b", "low"), ("a", "low"), ("c", "info"))
+    assert found(("a", "low")) != found(("b", "low"))
+    assert found(("a", "info")) == found() == ""
 
 
 def test_a_result_about_what_no_longer_runs_is_not_written(world: World) -> None:
@@ -120,3 +154,14 @@ def test_a_gate_that_nobody_runs_any_more_is_overdue() -> None:
     last = WatchedGate(verdict="pass", reason="", release=ONE, evidence=KEPT, checked_ms=1_000)
     assert not watch.overdue(15, last, 1_000 + 30 * MINUTE)
     assert watch.overdue(15, last, 1_001 + 30 * MINUTE)
+
+
+def test_a_reason_is_in_the_form_that_the_journal_takes() -> None:
+    """A decomposed letter in a file's name must not keep a bad result out of the journal."""
+    spelt = "cafe\u0301"
+    bad = Finding(rule="r", title=spelt, place=spelt, severity="high", fingerprint="v1:a")
+    base = Evidence(gate="g", subject=ONE, tool="t", tool_version="1")
+    for change in ({"findings": (bad,)}, {"gap": spelt}, {"trouble": spelt}):
+        reason = judge(msgspec.structs.replace(base, **change), ONE).reason
+        assert "caf\u00e9" in reason
+        canonical.encode(reason)

@@ -83,7 +83,8 @@ def run_watch(app: App, request: Request, arguments: RunArguments) -> Plain:
     def rule(world: World) -> None:
         policy.require(world, request.asker, "environment.manage")
         environment = environments.find(world, arguments.name)
-        environments.check_idle(world, environment.name)
+        if watch.changing(world, environment.name):
+            environments.check_idle(world, environment.name)
         planned = watch.schedule(world, environment)
         if arguments.gate not in planned:
             raise Refused(

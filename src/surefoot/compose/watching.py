@@ -88,6 +88,7 @@ def _difference(each: f.Difference) -> Finding:
         title=f"expected {each.expected[:200]}, found {each.found[:200]}",
         place=each.path,
         severity="medium",
-        fingerprint=hashlib.sha256(f"drift {each.path}".encode()).hexdigest(),
+        # With what was found: one difference that is known hides no other at the same place.
+        fingerprint=hashlib.sha256(f"drift {each.path} {each.found}".encode()).hexdigest(),
         remedy="surefoot drift revert, or deploy a release that says so",
     )

@@ -9,7 +9,10 @@ from surefoot.trust.digest import Digest
 
 
 class GateWatched(Fact, frozen=True, kw_only=True):
-    """A gate looked at an environment again; `release` is what ran there, by its manifest."""
+    """A gate looked at an environment again; `release` is what ran there, by its manifest.
+
+    `found` is a digest of the findings' fingerprints, empty for none.
+    """
 
     environment: str
     gate: str
@@ -17,6 +20,7 @@ class GateWatched(Fact, frozen=True, kw_only=True):
     verdict: str
     reason: str
     evidence: Digest
+    found: str = ""
 
 
 class GateWaived(Fact, frozen=True, kw_only=True):

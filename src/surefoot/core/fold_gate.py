@@ -21,6 +21,7 @@ def _watched(world: w.World, fact: f.GateWatched, entry: w.Recorded) -> None:
         runs=before.runs + 1 if before else 1,
         checked_ms=entry.time_ms,
         since_ms=before.since_ms if before and same else entry.time_ms,
+        found=fact.found,
     )
 
 

@@ -7,6 +7,7 @@ a tool that did not finish is never a pass.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Literal, Protocol
 
 import msgspec
@@ -76,13 +77,16 @@ def judge(evidence: Evidence, subject: Digest) -> Judgement:
             verdict="error", reason=f"evidence is about {evidence.subject}, not {subject}"
         )
     if evidence.trouble:
-        return Judgement(verdict="error", reason=evidence.trouble)
+        trouble = unicodedata.normalize("NFC", evidence.trouble)
+        return Judgement(verdict="error", reason=trouble)
     blocking = [f for f in evidence.findings if f.severity != "info"]
     if blocking:
         first = blocking[0]
         more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
-        return Judgement(verdict="fail", reason=f"{first.title} at {first.place}{more}")
+        # An entry of the journal takes no other form, and tools quote names as they find them.
+        reason = unicodedata.normalize("NFC", f"{first.title} at {first.place}{more}")
+        return Judgement(verdict="fail", reason=reason)
     if evidence.gap or not evidence.complete:
         reason = evidence.gap or "the gate did not cover all it had to"
-        return Judgement(verdict="inconclusive", reason=reason)
+        return Judgement(verdict="inconclusive", reason=unicodedata.normalize("NFC", reason))
     return Judgement(verdict="pass", reason="nothing found, coverage complete")

@@ -1,8 +1,9 @@
 """Rules of gates that run again and again: when one is due, what a result says, what is an alarm.
 
 Keeps: a result counts only for what the environment runs when it is written down; a verdict other
-than pass is an alarm when it is new, whatever it was before; a look that never came is overdue and
-says so. Times are UTC milliseconds. Does not: run a gate or read the time.
+than pass is an alarm when it is new, or when it finds something else than before: what has long
+been known hides nothing; a look that never came is overdue and says so. A deployment that only
+waits for approval stops no look. Times are UTC milliseconds. Does not: run a gate or read the time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Mapping
 
 from surefoot.core import facts as f
 from surefoot.core.facts_gate import GateWatched
+from surefoot.core.gate import Evidence
 from surefoot.core.world import Environment, Watch, WatchedGate, World
+from surefoot.trust import canonical
+from surefoot.trust.digest import digest_of
 
 MINUTE_MS = 60_000
 _LATE = 2
@@ -30,15 +34,21 @@ def seen(world: World, environment: str) -> Mapping[str, WatchedGate]:
     return world.watches.get(environment, Watch(environment=environment)).gates
 
 
+def changing(world: World, environment: str) -> bool:
+    """Whether a deployment that has begun is under way: what changes under a look spoils it."""
+    active = world.active_deployment(environment)
+    return active is not None and active.begun_ms > 0
+
+
 def due(world: World, now_ms: int) -> list[tuple[str, str]]:
     """Environment and gate of each look that must be made now, the longest waiting first.
 
-    None while a deployment holds the environment: what changes under a look spoils it.
+    None while a deployment changes the environment.
     """
     found = []
     for environment in world.environments.values():
         planned = schedule(world, environment)
-        if not planned or world.active_deployment(environment.name) is not None:
+        if not planned or changing(world, environment.name):
             continue
         for gate, minutes in planned.items():
             last = seen(world, environment.name).get(gate)
@@ -53,13 +63,20 @@ def record(world: World, fact: GateWatched) -> list[f.Fact]:
     environment = world.environments.get(fact.environment)
     if environment is None or environment.release != fact.release:
         return []
-    if world.active_deployment(fact.environment) is not None:
+    if changing(world, fact.environment):
         return []
     before = seen(world, fact.environment).get(fact.gate)
-    if fact.verdict == "pass" or (before is not None and before.verdict == fact.verdict):
+    known = before is not None and (before.verdict, before.found) == (fact.verdict, fact.found)
+    if fact.verdict == "pass" or known:
         return [fact]
     subject = f"{fact.gate} in {fact.environment}"
     return [fact, f.AlarmRaised(code=f"watch.{fact.verdict}", subject=subject)]
+
+
+def found_by(evidence: Evidence) -> str:
+    """What a look found as one digest: the same, in whatever order, makes no new alarm."""
+    marks = sorted({each.fingerprint for each in evidence.findings if each.severity != "info"})
+    return digest_of(canonical.encode(marks)) if marks else ""
 
 
 def overdue(minutes: int, last: WatchedGate | None, now_ms: int) -> bool:

@@ -278,6 +278,7 @@ class WatchedGate(State):
     runs: int = 0
     checked_ms: int = 0
     since_ms: int = 0
+    found: str = ""
 
 
 class Watch(State):

@@ -2,8 +2,10 @@
 
 Keeps: one look at a time in a process, and at one gate of an environment in all processes (a
 lease); a look that could not be made is written down as an error, never skipped in silence; what
-was looked at while a deployment began is thrown away. A crash here leaves a lease that ends by
-itself, and the look is made again. Does not: stop or change anything in an environment.
+was looked at while a deployment began is thrown away. Whatever a gate raises is an error of that
+look, and stops no other; a look whose result could not be kept waits a minute. A crash here leaves
+a lease that ends by itself, and the look is made again. Does not: stop or change anything in an
+environment.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class Watcher:
         self._actor = actor
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._again_ms: dict[tuple[str, str], int] = {}
 
     def run(self) -> None:
         """Begin the looks that are due, in a thread of their own."""
@@ -89,19 +92,22 @@ class Watcher:
             self._leases.release(name, self._worker, fence)
 
     def _due(self) -> list[tuple[str, str]]:
+        """What is due and was not tried a moment ago: one whose result cannot be kept, too."""
         now_ms = self._clock.now_ms()
-        return self._log.read(lambda w: watch.due(w, now_ms))
+        found = self._log.read(lambda w: watch.due(w, now_ms))
+        return [each for each in found if now_ms >= self._again_ms.get(each, 0)]
 
     def _make(self, wanted: list[tuple[str, str]]) -> None:
         for environment, gate in wanted:
             # Another process may have looked, or a deployment begun, since the list was made.
             if self._stop.is_set() or (environment, gate) not in self._due():
                 continue
+            self._again_ms[environment, gate] = self._clock.now_ms() + watch.MINUTE_MS
             try:
                 found = self.look(environment, gate)
             except SurefootError as error:
                 _log.error("look of %s at %s: %s", gate, environment, error)
-                return
+                continue
             if found is not None and found.verdict != "pass":
                 _log.warning("%s: %s: %s", environment, gate, found.reason)
 
@@ -117,6 +123,7 @@ class Watcher:
             verdict=found.verdict,
             reason=found.reason[:_REASON_MAX],
             evidence=kept,
+            found=watch.found_by(evidence),
         )
         receipt = self._log.transact(
             lambda w: [draft(each, (kept,)) for each in watch.record(w, fact)],
@@ -128,9 +135,15 @@ class Watcher:
     def _evidence(self, environment: str, gate: str, release: Digest) -> Evidence:
         began_ms = self._clock.now_ms()
         try:
-            return self._looks[gate](environment, release)
-        except (SurefootError, KeyError) as error:
-            trouble = str(error) if isinstance(error, SurefootError) else "no such gate here"
+            found = self._looks[gate](environment, release)
+            msgspec.json.encode(found)  # names of files may be no text
+            return found
+        except Exception as error:  # noqa: BLE001 -- whatever ends a look is what it found
+            # What runs there can be made to break a gate; unseen, it would stop all other looks.
+            trouble = str(error)
+            if not isinstance(error, SurefootError):
+                _log.exception("look of %s at %s", gate, environment)
+                trouble = f"the look broke off: {type(error).__name__}"
             return Evidence(
                 gate=gate,
                 subject=release,
