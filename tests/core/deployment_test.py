@@ -210,6 +210,26 @@ def test_who_enrolled_a_contributor_nobody_knows_is_no_approver(history: History
     assert code_of(approve(history, plan, person("ann"))) == "policy.own-work"
 
 
+@pytest.mark.parametrize("ran", [False, True])
+def test_who_made_the_release_that_devices_return_to_is_no_approver(
+    history: History, ran: bool
+) -> None:
+    """A rollout may be made to fail: then that release is what comes, with all that is in it."""
+    world = history.world
+    made = msgspec.structs.replace(world.releases["1.0.0"], version="0.9.0", digest=digest_of(b"0"))
+    made.contributors = ["ann"]
+    made.registered_ms = -2
+    world.releases["0.9.0"] = made
+    if ran:
+        before = plan_of(history)
+        history.tell(*request(history, before)())
+        done = world.deployments[1]
+        done.release, done.status, done.ended_ms = made.digest, "succeeded", 1
+    plan = plan_of(history, wave_policy={"return_to": "0.9.0"})
+    history.tell(*request(history, plan)())
+    assert ("ann" in world.deployments[plan.deployment].excluded) is not ran
+
+
 def test_two_different_people(asked: tuple[History, Plan]) -> None:
     history, plan = asked
     deployment = history.world.deployments[1]

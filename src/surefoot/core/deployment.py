@@ -32,9 +32,15 @@ def find(world: World, number: int) -> Deployment:
 
 
 def excluded_people(world: World, plan: Plan, requester: str) -> list[str]:
-    """Everybody who brought something into it: contributors since what runs, cutter, requester."""
+    """Everybody who brought something into it: contributors since what runs, cutter, requester.
+
+    Also those of the release that devices would return to, when it never ran here.
+    """
     release = world.release_by_digest(plan.release)
     people = {requester}
+    back = world.releases.get(str(plan.wave_policy.get("return_to", "")))
+    if back is not None and not _ran(world, plan.environment, back.digest):
+        people |= {*back.contributors, back.cutter}
     if release is not None:
         people |= {*release.contributors, release.cutter}
         people |= _brought_between(world, plan.environment, release)
@@ -126,22 +132,25 @@ def _check_order(world: World, plan: Plan, after: str) -> None:
 
 def _check_return(world: World, plan: Plan) -> None:
     """A rollback skips the order of environments, because its release was here before."""
-    if plan.purpose != "rollback":
+    if plan.purpose != "rollback" or _ran(world, plan.environment, plan.release):
         return
-    for done in world.deployments.values():
-        if (
-            done.environment == plan.environment
-            and done.release == plan.release
-            and done.purpose in ("deploy", "rollback", "clone")
-            and done.status in ("succeeded", "stopped")
-        ):
-            return
     raise Refused(
         "rollback.release.new",
         f"release {plan.release_version} to {plan.environment}",
         expected="a release that ran there before",
         found="one that never did",
         remedy=f"deploy it: surefoot deployment request {plan.environment} {plan.release_version}",
+    )
+
+
+def _ran(world: World, environment: str, release: str) -> bool:
+    """Whether a deployment once brought this release there."""
+    return any(
+        done.environment == environment
+        and done.release == release
+        and done.purpose in ("deploy", "rollback", "clone")
+        and done.status in ("succeeded", "stopped")
+        for done in world.deployments.values()
     )
 
 
