@@ -259,9 +259,12 @@ def _claimed(world: World, fact: f.StepClaimed, asker: Asker, time_ms: int) -> N
         raise _broken(fact, "a machine that acts", f"{asker.type} {asker.id}")
     if deployment.paused:
         raise _broken(fact, "no step while it is paused", "a claim")
+    if deployment.stopping and not (fact.undo or fact.takeover):
+        raise _broken(fact, f"no new step once it was {deployment.stopping}", "a claim")
     freeze = environments.frozen_by(world, fact.environment, time_ms)
     before = environments.frozen_by(world, fact.environment, time_ms - FREEZE_SLACK_MS)
-    if freeze and before and not deployment.returning:
+    # A deployment that was told to stop finishes what was begun, as one that turns round does.
+    if freeze and before and not (deployment.returning or deployment.stopping):
         raise _broken(fact, "no step while a freeze is in force", freeze)
     if deployment.returning != fact.undo:
         found = "an undoing" if fact.undo else "a step forward"
