@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from download_only_test import INSTALLED, tell
 from house import MOODY, AppHouse
 from rollouts_test import enrol
 
 from surefoot.core.device import Feedback
+from surefoot.core.errors import Failed
 from surefoot.store.device import AttributesPut, Incoming
+from surefoot.store.device_newcomers import DeviceNewcomers
 
 House = Callable[[str], AppHouse]
 SHOWN = AttributesPut(mode="merge", values={"version": "1.0.0"})
@@ -35,7 +38,8 @@ def state(home: AppHouse, name: str) -> tuple[str, str]:
     return found.wave, found.state
 
 
-def test_too_many_failed_newcomers_end_the_rollout_for_those_who_come(house: House) -> None:
+def rolled_out(house: House) -> AppHouse:
+    """A rollout that succeeded, and ends for newcomers when two of them failed."""
     home = house(MOODY.replace("minimum_sample: 1", "minimum_sample: 2"))
     home.set_up()
     enrol(home, "l1")
@@ -44,6 +48,11 @@ def test_too_many_failed_newcomers_end_the_rollout_for_those_who_come(house: Hou
     home.carry(number)
     tell(home, INSTALLED, SHOWN)
     assert home.carry(number) == "succeeded"
+    return home
+
+
+def test_too_many_failed_newcomers_end_the_rollout_for_those_who_come(house: House) -> None:
+    home = rolled_out(house)
     comes(home, "n1", "n2", "n3")
     assert state(home, "n3") == ("newcomers", "assigned")
     says(home, Feedback("closed", "failure"), "n1")
@@ -60,3 +69,22 @@ def test_too_many_failed_newcomers_end_the_rollout_for_those_who_come(house: Hou
     fleet = home.call("fleet show", "ann", name="dev")["rollouts"][0]
     assert fleet["verdicts"]["newcomers"]["verdict"] == "stopped"
     assert fleet["status"] == "succeeded"
+
+
+def test_an_end_that_fails_is_tried_again_without_a_further_alarm(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = rolled_out(house)
+    comes(home, "n1", "n2", "n3")
+
+    def full(self: DeviceNewcomers, environment: str, deployment: int) -> int:
+        raise Failed("x.y", "the disk", expected="room", found="none", remedy="none")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeviceNewcomers, "close", full)
+        says(home, Feedback("closed", "failure"), "n1", "n2")
+        home.installation.upkeep()
+        assert len(home.facts("AlarmRaised")) == 1
+    home.installation.upkeep()
+    assert state(home, "n3") == ("newcomers", "returned")
+    assert len(home.facts("AlarmRaised")) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from surefoot.core.device_tags import changed, check_change
+from surefoot.core.device_tags import changed, check_change, with_tag
 from surefoot.core.errors import Refused
 
 
@@ -31,3 +31,10 @@ def test_a_change_made_again_changes_nothing() -> None:
     once = changed(("lab", "old"), ["pilot", "lab"], ["old", "gone"])
     assert once == ("lab", "pilot")
     assert changed(once, ["pilot", "lab"], ["old", "gone"]) == once
+
+
+def test_a_query_cannot_leave_the_tag_that_narrows_it() -> None:
+    assert with_tag("name==a,name==b", "lab") == "(name==a,name==b);tag==lab"
+    assert (with_tag("", "lab"), with_tag("name==a", "")) == ("tag==lab", "name==a")
+    with pytest.raises(Refused, match=r"device\.query\.input"):
+        with_tag("name==a),(name==b", "lab")

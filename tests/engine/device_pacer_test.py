@@ -2,7 +2,7 @@
 
 import pytest
 
-from surefoot.core.world import Deployment, StepState, World
+from surefoot.core.world import Deployment, Environment, Freeze, StepState, World
 from surefoot.engine.device_pacer import rollout_of
 from surefoot.trust.digest import Digest
 
@@ -58,3 +58,12 @@ def test_a_newer_deployment_under_way_takes_over() -> None:
     world.deployments[8] = deployment(8, awaited="pending")
     assert not rollout_of(world, ENV, 7).passed
     assert not rollout_of(World(), ENV, 7).passed
+
+
+def test_newcomers_are_given_nothing_in_a_freeze() -> None:
+    world = World()
+    world.deployments[7] = deployment(status="succeeded", ended_ms=5)
+    sale = Freeze(from_ms=100, until_ms=200)
+    world.environments[ENV] = Environment(name=ENV, freezes={"sale": sale})
+    passed = [rollout_of(world, ENV, 7, now_ms).passed for now_ms in (99, 100, 199, 200)]
+    assert passed == [True, False, False, True]

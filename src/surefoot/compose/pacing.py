@@ -21,7 +21,7 @@ def pacing(
     """One look at everything that may be due; how many devices it touched."""
     newcomers = DeviceNewcomers(database, now_ms)
     judge = NewcomerJudge(log, blobs, newcomers, actor)
-    pacer = DevicePacer(DevicePacing(database, now_ms), newcomers, log.read)
+    pacer = DevicePacer(DevicePacing(database, now_ms), newcomers, log.read, now_ms)
 
     def run() -> int:
         # Judged first: who is stopped now is not welcomed in the same look.

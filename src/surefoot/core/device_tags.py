@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 
 from surefoot.core.errors import Refused
+from surefoot.core.fiql import parse
 
 TAGS_MAX = 20
 # Devices that one change may name, or find by a query.
@@ -36,10 +37,16 @@ def changed(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> t
 
 
 def with_tag(query: str, tag: str) -> str:
-    """The query narrowed to devices with a tag, when one is given. Raises as `check_change`."""
+    """The query narrowed to devices with a tag, when one is given.
+
+    Raises as `check_change`, and as `parse`: a query that closes the brackets around it and opens
+    others would not be narrowed.
+    """
     if not tag:
         return query
     check_change((tag,), ())
+    if query:
+        parse(query)
     return f"({query});tag=={tag}" if query else f"tag=={tag}"
 
 

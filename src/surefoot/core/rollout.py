@@ -139,7 +139,8 @@ def judge_newcomers(counters: RolloutCounters, policy: WavePolicy) -> WaveJudgem
     stopped = _error_reason(count, "newcomers", policy, policy.minimum_sample)
     if stopped:
         return WaveJudgement(verdict="stopped", reason=stopped)
-    shown = f"newcomers: {count.get('verified', 0)} of {sum(count.values())} verified"
+    done = done_state(policy.urgency)
+    shown = f"newcomers: {count.get(done, 0)} of {sum(count.values())} {done}"
     return WaveJudgement(verdict="running", reason=shown)
 
 

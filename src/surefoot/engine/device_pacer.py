@@ -1,7 +1,8 @@
 """The pacer: lets devices of open rollouts begin when their turn comes, and holds them when not.
 
-Keeps: the rollout's pause, end and sealed counters are the journal's; a rollout without anything
-due costs one look. Does not: decide (`core.pace`) or change a device's action by itself.
+Keeps: the rollout's pause, end and sealed counters are the journal's; newcomers are given nothing
+while a freeze is in force; a rollout without anything due costs one look. Does not: decide
+(`core.pace`) or change a device's action by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from surefoot.core.environment import frozen_by
 from surefoot.core.pace import Offset
 from surefoot.core.rollout import of_wave
 from surefoot.core.world import Deployment, World
@@ -32,10 +34,12 @@ class DevicePacer:
         pacing: DevicePacing,
         newcomers: DeviceNewcomers,
         read: Callable[[Callable[[World], Rollout]], Rollout],
+        now_ms: Callable[[], int],
     ) -> None:
         self._pacing = pacing
         self._newcomers = newcomers
         self._read = read
+        self._now_ms = now_ms
         self._zones = Zones()
 
     def run(self) -> int:
@@ -55,16 +59,17 @@ class DevicePacer:
 
     def _welcome(self) -> None:
         """Newcomers to rollouts that passed wait for their turn like all others."""
+        now_ms = self._now_ms()
         for environment, deployment in self._newcomers.rollouts():
             found = self._read(
-                lambda w, e=environment, d=deployment: rollout_of(w, e, d)  # type: ignore[misc]
+                lambda w, e=environment, d=deployment: rollout_of(w, e, d, now_ms)  # type: ignore[misc]
             )
             if found.passed and not found.paused:
                 self._newcomers.take(environment, deployment)
 
 
-def rollout_of(world: World, environment: str, deployment: int) -> Rollout:
-    """A rollout as the journal has it."""
+def rollout_of(world: World, environment: str, deployment: int, now_ms: int = 0) -> Rollout:
+    """A rollout as the journal has it; at a time in a freeze it has not passed yet."""
     found = world.deployments.get(deployment)
     books = world.devices.get(environment)
     waves = books.waves.get(str(deployment), {}) if books else {}
@@ -75,7 +80,9 @@ def rollout_of(world: World, environment: str, deployment: int) -> Rollout:
         paused=found.paused if found else False,
         ended=bool(found.ended_ms) if found else True,
         count=count,
-        passed=found is not None and _has_passed(world, found),
+        passed=found is not None
+        and _has_passed(world, found)
+        and not frozen_by(world, environment, now_ms),
     )
 
 

@@ -41,6 +41,7 @@ class NewcomerJudge:
         self._newcomers = newcomers
         self._actor = actor
         self._policies: dict[str, WavePolicy] = {}
+        self._told: set[int] = set()
 
     def run(self) -> int:
         """Look at every rollout that takes newcomers; how many were stopped."""
@@ -60,8 +61,10 @@ class NewcomerJudge:
         subject = f"deployment {deployment} of {environment}: {found.reason}"
         alarm = f.AlarmRaised(code="newcomers.stopped", subject=subject[:_SUBJECT_MAX])
         try:
-            self._log.transact(lambda w: [draft(alarm)], self._actor, f"newcomers {deployment}")
-            # A crash here repeats the alarm, and then closes.
+            if deployment not in self._told:
+                self._log.transact(lambda w: [draft(alarm)], self._actor, f"newcomers {deployment}")
+                self._told.add(deployment)
+            # A crash here repeats the alarm, and then closes; a failure to close does not.
             withdrawn = self._newcomers.close(environment, deployment)
         except SurefootError as error:
             _log.error("newcomers of %s: %s", environment, error)
