@@ -1,6 +1,7 @@
 -- Devices as pages and lists show them. `scanned` takes at most :scan devices from one index, by
 -- name; the rest of the question is asked of those alone. Its twin `..._reach` says how far it got.
--- Ranges of whole index rows, and CROSS JOIN, keep SQLite on that index without statistics.
+-- Without statistics, ranges of whole index rows, and CROSS JOIN, keep SQLite on that index;
+-- PostgreSQL is kept there by the columns named alone as well.
 
 -- name: by_name
 WITH scanned AS (
@@ -40,7 +41,8 @@ SELECT COUNT(*), MAX(device) FROM (
 -- name: by_runs
 WITH scanned AS (
     SELECT number, device FROM devices
-    WHERE (environment, runs, device) > (:environment, :runs, :after)
+    WHERE environment = :environment AND runs = :runs
+        AND (environment, runs, device) > (:environment, :runs, :after)
         AND (environment, runs, device) < (:environment, :runs, :beyond) AND removed = 0
     ORDER BY environment, runs, device LIMIT :scan
 )
@@ -67,7 +69,8 @@ ORDER BY c.device LIMIT :limit
 -- name: by_runs_reach
 SELECT COUNT(*), MAX(device) FROM (
     SELECT number, device FROM devices
-    WHERE (environment, runs, device) > (:environment, :runs, :after)
+    WHERE environment = :environment AND runs = :runs
+        AND (environment, runs, device) > (:environment, :runs, :after)
         AND (environment, runs, device) < (:environment, :runs, :beyond) AND removed = 0
     ORDER BY environment, runs, device LIMIT :scan
 ) scanned
@@ -75,7 +78,8 @@ SELECT COUNT(*), MAX(device) FROM (
 -- name: by_hardware
 WITH scanned AS (
     SELECT number, device FROM devices
-    WHERE (environment, hardware, device) > (:environment, :hardware, :after)
+    WHERE environment = :environment AND hardware = :hardware
+        AND (environment, hardware, device) > (:environment, :hardware, :after)
         AND (environment, hardware, device) < (:environment, :hardware, :beyond) AND removed = 0
     ORDER BY environment, hardware, device LIMIT :scan
 )
@@ -102,7 +106,8 @@ ORDER BY c.device LIMIT :limit
 -- name: by_hardware_reach
 SELECT COUNT(*), MAX(device) FROM (
     SELECT number, device FROM devices
-    WHERE (environment, hardware, device) > (:environment, :hardware, :after)
+    WHERE environment = :environment AND hardware = :hardware
+        AND (environment, hardware, device) > (:environment, :hardware, :after)
         AND (environment, hardware, device) < (:environment, :hardware, :beyond) AND removed = 0
     ORDER BY environment, hardware, device LIMIT :scan
 ) scanned
