@@ -82,10 +82,15 @@ def looks_of(installation: Installation) -> Mapping[str, Look]:
     return {"drift": drift, "smoke": smoke, **others}
 
 
+def _short(value: str) -> str:
+    """A value as people read it: of a digest the first digits, as on all pages."""
+    return value[:19] if value.startswith("sha256:") else value[:200]
+
+
 def _difference(each: f.Difference) -> Finding:
     return Finding(
         rule="drift",
-        title=f"expected {each.expected[:200]}, found {each.found[:200]}",
+        title=f"expected {_short(each.expected)}, found {_short(each.found)}",
         place=each.path,
         severity="medium",
         # With what was found: one difference that is known hides no other at the same place.
