@@ -17,7 +17,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,17 @@ def count_reports(folder: Path, dsn: str) -> int:
     return int(told)
 
 
+def settled(count: Callable[[], int]) -> int:
+    """The count once it stands still: what was under way when its sender left is still written."""
+    last = count()
+    while True:
+        time.sleep(1)
+        now = count()
+        if now == last:
+            return now
+        last = now
+
+
 _COUNT = (
     "import sqlite3,sys;"
     "print(sqlite3.connect(f'file:{sys.argv[1]}?mode=ro',uri=True)"
@@ -163,12 +174,12 @@ def measure(kind: str, devices: int, seconds: int, burst_devices: int) -> dict[s
             told = load(folder, url, listed, seconds)
             cpu = cpu_seconds(door.pid) - before
             answered = int(told["count"]) - int(told["bad"])
-            kept = count_reports(folder / "house", dsn) - begun
+            kept = settled(lambda: count_reports(folder / "house", dsn)) - begun
             begun += kept
             started = time.monotonic()
             told_of_burst = run_burst(url, ENV, listed[:burst_devices])
             lasted = time.monotonic() - started
-            burst_kept = count_reports(folder / "house", dsn) - begun
+            burst_kept = settled(lambda: count_reports(folder / "house", dsn)) - begun
         finally:
             door.terminate()
             door.join()

@@ -79,9 +79,9 @@ def test_what_fails_is_not_waived(home: AppHouse, root: Path) -> None:
 
 
 def test_an_ended_waiver_and_one_without_the_right(home: AppHouse) -> None:
-    home.call("waiver grant", "bob", place="releases", gate="tests", days=1, reason="why")
-    assert home.call("waiver list", "ann")["waivers"][0]["place"] == "releases"
-    home.call("waiver end", "bob", place="releases", gate="tests")
+    home.call("waiver grant", "bob", place="@releases", gate="tests", days=1, reason="why")
+    assert home.call("waiver list", "ann")["waivers"][0]["place"] == "@releases"
+    home.call("waiver end", "bob", place="@releases", gate="tests")
     assert home.call("waiver list", "ann")["waivers"] == []
     home.enrol("carl")
     with pytest.raises(Refused, match=r"policy\."):

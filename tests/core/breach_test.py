@@ -9,7 +9,8 @@ from surefoot.core import facts as f
 from surefoot.core.errors import Refused
 from surefoot.core.fold import new_world
 from surefoot.core.policy import Asker
-from surefoot.core.world import Deployment, Environment, Freeze, StepState, World
+from surefoot.core.world import Environment, Freeze, StepState, World
+from surefoot.testing.history import deployment
 from surefoot.trust.digest import digest_of
 
 ENGINE = Asker(type="machine", id="engine")
@@ -21,28 +22,9 @@ def frozen(**changes: object) -> World:
     world = new_world()
     freeze = Freeze(from_ms=NOW - 10 * breach.FREEZE_SLACK_MS, until_ms=NOW * 2)
     world.environments["production"] = Environment(name="production", freezes={"sale": freeze})
-    one = digest_of(b"one")
-    found = Deployment(
-        number=1,
-        environment="production",
-        purpose="deploy",
-        release=one,
-        release_version="1.0.0",
-        plan=one,
-        requester="olga",
-        approvals_needed=0,
-        approver_role="",
-        excluded=[],
-        availability_percent="",
-        undo_of=0,
-        requested_ms=1,
-        begun_ms=2,
-        status="running",
-        steps={"01-start": StepState(id="01-start", status="claimed")},
-    )
-    for name, value in changes.items():
-        setattr(found, name, value)
-    world.deployments[1] = found
+    steps = {"01-start": StepState(id="01-start", status="claimed")}
+    begun: dict[str, object] = {"begun_ms": 2, "status": "running", "steps": steps}
+    world.deployments[1] = deployment(**begun | changes)
     return world
 
 

@@ -13,6 +13,7 @@ from surefoot.core.fold import new_world
 from surefoot.core.governance import EnvironmentPolicy, Governance
 from surefoot.core.policy import Asker
 from surefoot.core.world import Deployment, Environment, Person, Waiver, World
+from surefoot.testing.history import deployment
 from surefoot.trust.digest import digest_of
 
 ONE = digest_of(b"one")
@@ -49,23 +50,8 @@ def result(verdict: str, waived_by: str = "") -> f.GateResult:
     )
 
 
-def deployment(requester: str = "dev", excluded: tuple[str, ...] = ()) -> Deployment:
-    return Deployment(
-        number=1,
-        environment="production",
-        purpose="deploy",
-        release=ONE,
-        release_version="1.0.0",
-        plan=ONE,
-        requester=requester,
-        approvals_needed=0,
-        approver_role="",
-        excluded=list(excluded),
-        availability_percent="",
-        undo_of=0,
-        requested_ms=NOW,
-        steps={},
-    )
+def asked_for(requester: str = "dev", excluded: tuple[str, ...] = ()) -> Deployment:
+    return deployment(requester=requester, excluded=list(excluded), requested_ms=NOW)
 
 
 def test_only_who_may_and_only_for_a_time(world: World) -> None:
@@ -84,12 +70,12 @@ def test_only_who_may_and_only_for_a_time(world: World) -> None:
 @pytest.mark.parametrize(
     ("waived", "asked", "counts"),
     [
-        (given(), deployment(), True),
-        (given(until_ms=NOW), deployment(), False),
-        (given(given_ms=NOW + 1), deployment(), False),
-        (given("dev"), deployment("cy"), False),
-        (given("cy"), deployment("cy"), False),
-        (given("cy"), deployment(excluded=("cy",)), False),
+        (given(), asked_for(), True),
+        (given(until_ms=NOW), asked_for(), False),
+        (given(given_ms=NOW + 1), asked_for(), False),
+        (given("dev"), asked_for("cy"), False),
+        (given("cy"), asked_for("cy"), False),
+        (given("cy"), asked_for(excluded=("cy",)), False),
     ],
     ids=["counts", "over", "given later", "by one who may not", "by the requester", "by an author"],
 )
@@ -103,11 +89,11 @@ def test_a_waiver_counts_for_what_was_asked_after_it_by_others(
 
 def test_a_small_team_may_waive_for_itself(world: World) -> None:
     world.environments["production"].waivers["smoke"] = given("wim")
-    assert waiver.for_deployment(world, deployment("wim"), "smoke", NOW) is None
+    assert waiver.for_deployment(world, asked_for("wim"), "smoke", NOW) is None
     world.definition.governance = msgspec.structs.replace(
         world.definition.governance, small_team_delay_hours=1
     )
-    assert waiver.for_deployment(world, deployment("wim"), "smoke", NOW) is not None
+    assert waiver.for_deployment(world, asked_for("wim"), "smoke", NOW) is not None
 
 
 @pytest.mark.parametrize("lost", ["role", "keys", "rule"])
@@ -122,7 +108,7 @@ def test_a_waiver_ends_with_the_right_to_give_it(world: World, lost: str) -> Non
         world.people.people["wim"].keys.clear()
     else:
         world.definition.governance = Governance(roles={"wim": ()})
-    assert waiver.for_deployment(world, deployment(), "smoke", NOW) is None
+    assert waiver.for_deployment(world, asked_for(), "smoke", NOW) is None
     with pytest.raises(Refused, match=r"gate\.tests\."):
         waiver.check_release(world, "1.0.0", [judged], {"dev"}, NOW)
 

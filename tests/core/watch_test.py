@@ -11,8 +11,8 @@ from surefoot.core.facts_gate import GateWatched
 from surefoot.core.fold import new_world
 from surefoot.core.gate import Evidence, Finding, judge
 from surefoot.core.governance import EnvironmentPolicy, Governance
-from surefoot.core.world import Deployment, Environment, WatchedGate, World
-from surefoot.testing.history import Told
+from surefoot.core.world import Environment, WatchedGate, World
+from surefoot.testing.history import Told, deployment
 from surefoot.trust import canonical
 from surefoot.trust.digest import digest_of
 
@@ -57,22 +57,7 @@ def put(world: World, fact: f.Fact, time_ms: int) -> None:
 
 
 def under_way(world: World) -> None:
-    world.deployments[1] = Deployment(
-        number=1,
-        environment="production",
-        purpose="deploy",
-        release=ONE,
-        release_version="1.0.0",
-        plan=ONE,
-        requester="ann",
-        approvals_needed=0,
-        approver_role="",
-        excluded=[],
-        availability_percent="",
-        undo_of=0,
-        requested_ms=1,
-        steps={},
-    )
+    world.deployments[1] = deployment()
 
 
 def test_what_was_never_looked_at_is_due_where_something_runs(world: World) -> None:

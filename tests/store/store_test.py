@@ -7,12 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from surefoot.core.errors import Failed, Refused
-from surefoot.store.database import Database, statement
+from surefoot.store.database import Database, _statements, statement
 from surefoot.store.lease import Leases
 from surefoot.store.postgres import PostgresDatabase, PostgresSession
 from surefoot.store.postgres_pool import CONNECTIONS_MAX
@@ -259,6 +260,17 @@ def test_statements_are_named_and_translated() -> None:
     assert "%(idx)s" in statement("journal.state", "postgres")
     with pytest.raises(KeyError):
         statement("journal.no_such", "sqlite")
+
+
+def test_statements_share_parts_and_none_is_left_open() -> None:
+    rooms = resources.files("surefoot.store").joinpath("queries").iterdir()
+    for file in (room.name.removesuffix(".sql") for room in rooms):
+        for name, sql in _statements(file).items():
+            assert "{{" not in sql, (file, name)
+    page, reach = (statement(f"device_inventory.by_tag{end}", "sqlite") for end in ("", "_reach"))
+    scan = "FROM device_tag_names"
+    assert page.count(scan) == reach.count(scan) == 1
+    assert "device_heads" in page and "device_heads" not in reach
 
 
 def test_a_lease_has_one_holder_and_fences_that_grow(database: Database) -> None:

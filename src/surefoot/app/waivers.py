@@ -18,8 +18,8 @@ from surefoot.core.target import Plain
 from surefoot.core.world import Waiver, Waivers, World
 
 _Gate = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
-BEFORE_RELEASES = "releases"
-"""The place of gates before releases, where another one is an environment's name."""
+BEFORE_RELEASES = "@releases"
+"""The place of gates before releases; no environment can have such a name."""
 
 
 class ListArguments(Arguments, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,9 @@ class Gating:
             "baseline": gate(lambda plan: self._baseline()),
             "privilege": gate(lambda plan: self._privilege()),
             "transport": gate(lambda plan: TransportGate(self.now_ms)),
-            "load": gate(self._load, self._load_arguments),
+            "load": gate(partial(self._active, LoadGate), self._load_arguments),
             "availability": availability_step(self._answered),
-            "resilience": gate(self._resilience, self._resilience_arguments),
+            "resilience": gate(partial(self._active, ResilienceGate), self._resilience_arguments),
         }
 
     def _privilege(self) -> PrivilegeGate:
@@ -176,17 +177,10 @@ class Gating:
     def _hardening(self) -> HardeningGate:
         return HardeningGate(self.blobs, self.now_ms)
 
-    def _load(self, plan: Plan) -> LoadGate:
-        return LoadGate(
-            self._permit(plan, "load"),
-            self.blobs,
-            self.now_ms,
-            stopped=lambda: self.log.read(lambda w: bool(w.deployments[plan.deployment].stopping)),
-        )
-
-    def _resilience(self, plan: Plan) -> ResilienceGate:
-        return ResilienceGate(
-            self._permit(plan, "resilience"),
+    def _active(self, kind: type[LoadGate] | type[ResilienceGate], plan: Plan) -> Gate:
+        """A gate that burdens the service: within its permit, and ended when the deployment is."""
+        return kind(
+            self._permit(plan, kind.name),
             self.blobs,
             self.now_ms,
             stopped=lambda: self.log.read(lambda w: bool(w.deployments[plan.deployment].stopping)),

@@ -83,6 +83,7 @@ def _archived(source: Path) -> Iterator[tuple[str, bytes]]:
                 if len(content) > RECORD_BYTES_MAX or total > FILE_BYTES_MAX:
                     raise BadSnapshot(f"{entry.filename[:80]}: too large")
                 yield entry.filename, content
+    # What `zipfile` raises for what is cut, damaged, or packed in a way it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise BadSnapshot(f"{source.name}: not a whole archive: {str(error)[:100]}") from None
 

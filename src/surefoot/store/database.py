@@ -23,7 +23,8 @@ from typing import Any, Protocol, TypeAlias
 Value: TypeAlias = str | int | bytes | None
 Row: TypeAlias = tuple[Any, ...]
 
-_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|part): ([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
+_PART = re.compile(r"\{\{([a-z][a-z0-9_]*)\}\}")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z][a-z0-9_]*)")
 _ROOM = resources.files(__package__)
 
@@ -135,9 +136,16 @@ def _has(file: str) -> bool:
 
 @cache
 def _statements(file: str) -> dict[str, str]:
+    """Statements by name; `{{part}}` stands for a text of the file that several of them share."""
     text = _ROOM.joinpath("queries", f"{file}.sql").read_text("utf-8")
-    parts = _NAME.split(text)
-    names, bodies = parts[1::2], parts[2::2]
+    pieces = _NAME.split(text)
+    kinds, names, bodies = pieces[1::3], pieces[2::3], pieces[3::3]
     if len(set(names)) != len(names):
         raise ValueError(f"queries/{file}.sql has a name twice")
-    return {name: body.strip() for name, body in zip(names, bodies, strict=True)}
+    parts: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for kind, name, body in zip(kinds, names, bodies, strict=True):
+        # A part stands above those that use it, so that none can hold itself.
+        whole = _PART.sub(lambda used: parts[used[1]], body.strip())
+        (parts if kind == "part" else found)[name] = whole
+    return found

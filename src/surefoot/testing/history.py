@@ -11,7 +11,9 @@ import msgspec
 from surefoot.core import facts as f
 from surefoot.core.fold import new_world
 from surefoot.core.target import Plain
+from surefoot.core.world import Deployment
 from surefoot.trust import canonical
+from surefoot.trust.digest import digest_of
 
 _START_MS = 1_790_000_000_000
 
@@ -63,3 +65,27 @@ def again(told: list[Told]) -> History:
         history.world.apply(entry)
     history.told = list(told)
     return history
+
+
+def deployment(**changes: object) -> Deployment:
+    """Deployment 1, of release 1.0.0 to production, as it was requested; with some things other."""
+    one = digest_of(b"one")
+    made = Deployment(
+        number=1,
+        environment="production",
+        purpose="deploy",
+        release=one,
+        release_version="1.0.0",
+        plan=one,
+        requester="olga",
+        approvals_needed=0,
+        approver_role="",
+        excluded=[],
+        availability_percent="",
+        undo_of=0,
+        requested_ms=1,
+        steps={},
+    )
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made

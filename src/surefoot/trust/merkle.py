@@ -8,6 +8,7 @@ False for any input. Does not: store anything. Source: RFC 6962 section 2.1, RFC
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -46,12 +47,12 @@ def cover(start: int, end: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-class _Ranges:
+class _Ranges(ABC):
     """Inclusion and consistency proofs, for whatever knows the hash over a range of leaves."""
 
+    @abstractmethod
     def _range(self, start: int, end: int) -> bytes:
         """The hash over the leaves from start up to end, a range that such a tree splits into."""
-        raise NotImplementedError
 
     def _path(self, index: int, start: int, end: int) -> list[bytes]:
         if end - start == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from surefoot.doors.cli.commands_words import AT, REASON, command, question
 from surefoot.doors.cli.tree import Word
 
-_PLACE = Word("place", "name of the environment, or: releases")
+_PLACE = Word("place", "name of the environment, or: @releases")
 _GATE = Word("gate", "name of the gate")
 
 GATES = (

@@ -13,13 +13,14 @@ from decimal import Decimal
 
 import msgspec
 
-from surefoot.gates.resilience.plan import AttackRecord, Bounds, Kind, Probe
+from surefoot.gates.resilience.plan import AttackRecord, Bounds, Probe
+from surefoot.product.resilience_form import Attack
 
 PROBES_MIN = 5
 MADE_PERCENT_MIN = 90
 _WELL_AGAIN = 3
 # What part of the abuse must have been refused, in percent; the rest is judged by its effect.
-_REFUSED_PERCENT: dict[Kind, int] = {
+_REFUSED_PERCENT: dict[Attack, int] = {
     "slow-headers": 90,
     "slow-body": 90,
     "connection-flood": 90,

@@ -1,4 +1,4 @@
-"""Kinds of abuse, each bounded: what one machine can do to a service that takes what it is sent.
+"""Attacks of abuse, each bounded: what one machine can do to a service that takes what it is sent.
 
 Keeps: the meter is asked before each connection and each request; every request carries the marker;
 all ends with the time. Nothing is sent that lasts: no connection outlives the run.
@@ -15,7 +15,8 @@ from contextlib import suppress
 
 from surefoot.gates.active import Meter, Over
 from surefoot.gates.reply import BadReply, Reply
-from surefoot.gates.resilience.plan import AttackRecord, Kind, Plan
+from surefoot.gates.resilience.plan import AttackRecord, Plan
+from surefoot.product.resilience_form import Attack
 
 _POLL_SECONDS = 0.5
 _DRIP_SECONDS = 4.0
@@ -33,7 +34,7 @@ _FLOOD_WORKERS = 20
 class Abuse:
     """One kind, done once. Use: `await Abuse(plan, kind, meter).run()`."""
 
-    def __init__(self, plan: Plan, kind: Kind, meter: Meter) -> None:
+    def __init__(self, plan: Plan, kind: Attack, meter: Meter) -> None:
         self._plan = plan
         self._kind = kind
         self._meter = meter
@@ -47,7 +48,7 @@ class Abuse:
 
     async def run(self) -> AttackRecord:
         """Do it until it is done or the time is over."""
-        acts: dict[Kind, tuple[int, Callable[[], Awaitable[None]]]] = {
+        acts: dict[Attack, tuple[int, Callable[[], Awaitable[None]]]] = {
             "slow-headers": (self._plan.connections, self._slow_headers),
             "slow-body": (self._plan.connections, self._slow_body),
             "slow-read": (self._plan.connections, self._slow_read),

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from surefoot.gates.active import Budget, Permit
+from surefoot.product.resilience_form import Attack
 
-Kind = Literal[
-    "slow-headers",
-    "slow-body",
-    "slow-read",
-    "connection-flood",
-    "request-flood",
-    "large-headers",
-    "large-body",
-    "compression-bomb",
-    "deep-json",
-    "login",
-]
 PROBE_SECONDS = 0.1
 
 
@@ -49,7 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     endpoint: str
-    attacks: tuple[Kind, ...]
+    attacks: tuple[Attack, ...]
     probe: str = "/"
     accepts: str = "/"
     seconds: int = 12
@@ -68,7 +55,7 @@ class AttackJob(msgspec.Struct, frozen=True, kw_only=True, tag="attack"):
     """One kind of abuse, for the process that does it."""
 
     plan: Plan
-    kind: Kind
+    kind: Attack
     permit: Permit
 
 
@@ -92,7 +79,7 @@ class AttackRecord(msgspec.Struct, frozen=True, kw_only=True):
     to the end; `statuses` are the answers.
     """
 
-    kind: Kind
+    kind: Attack
     began: float
     ended: float
     wanted: int
